@@ -1,0 +1,136 @@
+// diptych._cpu: the CPU operations on numpy arrays. Shapes and values are the Python layer's to check;
+// here only what would otherwise write out of bounds.
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <stdexcept>
+
+#include "cpu/dispatch.hpp"
+
+namespace py = pybind11;
+using diptych::cpu::Difference;
+using diptych::cpu::operations;
+using diptych::cpu::Operations;
+using diptych::cpu::usable_threads;
+
+namespace {
+
+template <class T>
+using Array = py::array_t<T, py::array::c_style>;
+
+void require(bool holds, const char* what) {
+  if (!holds) throw std::invalid_argument(what);
+}
+
+template <class F>
+void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
+  m.def("distances", [op](const Array<F>& products, const Array<F>& norms_x, const Array<F>& norms_y,
+                          bool squared, Array<F>& out, int threads) {
+    const auto rows = out.shape(0), n = out.shape(1), stride = products.shape(1);
+    require(products.shape(0) >= rows && stride >= n, "products: smaller than out");
+    require(norms_x.size() >= rows && norms_y.size() >= n, "norms: shorter than out");
+    const F *p = products.data(), *x = norms_x.data(), *y = norms_y.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(p, stride, x, y, rows, n, squared, o, usable_threads(threads));
+  }, py::arg("products").noconvert(), py::arg("norms_x").noconvert(), py::arg("norms_y").noconvert(),
+     py::arg("squared"), py::arg("out").noconvert(), py::arg("threads"));
+}
+
+template <class F>
+void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
+                Operations::RanksFromProducts<F> Operations::*from_products) {
+  m.def("ranks", [op](const Array<F>& distances, std::int64_t first_row, Array<std::int32_t>& out,
+                      int threads) {
+    const auto rows = out.shape(0), n = out.shape(1);
+    require(distances.shape(0) == rows && distances.shape(1) == n, "distances: shape differs from out");
+    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const F* d = distances.data();
+    std::int32_t* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(d, rows, n, first_row, o, usable_threads(threads));
+  }, py::arg("distances").noconvert(), py::arg("first_row"), py::arg("out").noconvert(),
+     py::arg("threads"));
+  m.def("ranks_from_products", [from_products](const Array<F>& products, const Array<F>& norms,
+                                               std::int64_t first_row, Array<std::int32_t>& out,
+                                               int threads) {
+    const auto rows = out.shape(0), n = out.shape(1), stride = products.shape(1);
+    require(products.shape(0) >= rows && stride >= n, "products: smaller than out");
+    require(norms.size() >= n, "norms: shorter than out");
+    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const F *p = products.data(), *s = norms.data();
+    std::int32_t* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*from_products)(p, stride, s, rows, n, first_row, o, usable_threads(threads));
+  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("first_row"),
+     py::arg("out").noconvert(), py::arg("threads"));
+}
+
+template <class T, class F>
+void bind_differences(py::module_& m, Operations::Biased<T, F> Operations::*biased,
+                      Operations::Affinity<T, F> Operations::*affinity) {
+  m.def("locally_biased_difference", [biased](const Array<T>& a, const Array<T>& b, double gamma,
+                                              double offset, Array<F>& out, int threads) {
+    require(a.size() == out.size() && b.size() == out.size(), "a, b, out: sizes differ");
+    const T *pa = a.data(), *pb = b.data();
+    F* o = out.mutable_data();
+    const auto count = out.size();
+    py::gil_scoped_release release;
+    (operations().*biased)(pa, pb, count, gamma, offset, o, usable_threads(threads));
+  }, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("gamma"), py::arg("offset"),
+     py::arg("out").noconvert(), py::arg("threads"));
+  m.def("difference_affinity", [affinity](const Array<T>& a, const Array<T>& b, bool subtraction,
+                                          double gamma, double beta, double offset, Array<F>& out_ab,
+                                          Array<F>& out_ba, int threads) {
+    const auto n = a.shape(0);
+    for (const py::array* matrix : {static_cast<const py::array*>(&a), static_cast<const py::array*>(&b),
+                                    static_cast<const py::array*>(&out_ab),
+                                    static_cast<const py::array*>(&out_ba)})
+      require(matrix->ndim() == 2 && matrix->shape(0) == n && matrix->shape(1) == n,
+              "a, b, out_ab, out_ba: not all (n, n)");
+    const T *pa = a.data(), *pb = b.data();
+    F *ab = out_ab.mutable_data(), *ba = out_ba.mutable_data();
+    const Difference kind = subtraction ? Difference::subtraction : Difference::locally_biased;
+    py::gil_scoped_release release;
+    (operations().*affinity)(pa, pb, n, kind, gamma, beta, offset, ab, ba, usable_threads(threads));
+  }, py::arg("a").noconvert(), py::arg("b").noconvert(), py::arg("subtraction"), py::arg("gamma"),
+     py::arg("beta"), py::arg("offset"), py::arg("out_ab").noconvert(), py::arg("out_ba").noconvert(),
+     py::arg("threads"));
+}
+
+template <class F>
+void bind_knn(py::module_& m, Operations::Knn<F> Operations::*op) {
+  m.def("knn_affinity", [op](const Array<F>& affinity, const Array<std::int64_t>& labels,
+                             Array<F>& scores, Array<std::int64_t>& neighbors, int threads) {
+    const auto n = affinity.shape(0), k = neighbors.shape(1);
+    require(affinity.shape(1) == n && labels.size() == n && scores.size() == n &&
+                neighbors.shape(0) == n, "affinity, labels, scores, neighbors: n differs");
+    require(k <= diptych::cpu::kMaxNeighbors, "neighbors: too many columns");
+    const F* f = affinity.data();
+    const std::int64_t* l = labels.data();
+    F* s = scores.mutable_data();
+    std::int64_t* o = neighbors.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(f, l, n, static_cast<int>(k), s, o, usable_threads(threads));
+  }, py::arg("affinity").noconvert(), py::arg("labels").noconvert(), py::arg("scores").noconvert(),
+     py::arg("neighbors").noconvert(), py::arg("threads"));
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_cpu, m) {
+  m.doc() = "CPU kernels of diptych.ops; call those, they check their arguments.";
+  m.attr("MAX_NEIGHBORS") = diptych::cpu::kMaxNeighbors;
+  m.attr("COMPILER") = DIPTYCH_COMPILER;
+  m.attr("OPENMP") = DIPTYCH_OPENMP;
+  m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
+  bind_distances<float>(m, &Operations::distances_f32);
+  bind_distances<double>(m, &Operations::distances_f64);
+  bind_ranks<float>(m, &Operations::ranks_f32, &Operations::ranks_from_products_f32);
+  bind_ranks<double>(m, &Operations::ranks_f64, &Operations::ranks_from_products_f64);
+  bind_differences<std::int32_t, float>(m, &Operations::biased_i32, &Operations::affinity_i32);
+  bind_differences<float, float>(m, &Operations::biased_f32, &Operations::affinity_f32);
+  bind_differences<double, double>(m, &Operations::biased_f64, &Operations::affinity_f64);
+  bind_knn<float>(m, &Operations::knn_f32);
+  bind_knn<double>(m, &Operations::knn_f64);
+}

@@ -1,0 +1,66 @@
+#include "dispatch.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <stdexcept>
+
+namespace diptych::cpu {
+
+#define DIPTYCH_DECLARE_TABLE(isa) \
+  namespace isa {                  \
+  extern const Operations table;   \
+  }
+DIPTYCH_DECLARE_TABLE(portable)
+#ifdef DIPTYCH_X86
+DIPTYCH_DECLARE_TABLE(avx2)
+DIPTYCH_DECLARE_TABLE(avx512)
+#endif
+
+namespace {
+
+struct Level {
+  const char* name;
+  const Operations* table;
+  bool runs_here;
+};
+
+Level choose() {
+  const Level levels[] = {
+#ifdef DIPTYCH_X86
+      {"avx512", &avx512::table, __builtin_cpu_supports("x86-64-v4") != 0},
+      {"avx2", &avx2::table, __builtin_cpu_supports("x86-64-v3") != 0},
+#endif
+      {"portable", &portable::table, true},
+  };
+  const char* forced = std::getenv("DIPTYCH_SIMD");
+  for (const Level& level : levels) {
+    if (forced != nullptr && std::string(forced) != level.name) continue;
+    if (level.runs_here) return level;
+    if (forced != nullptr)
+      throw std::runtime_error("DIPTYCH_SIMD=" + std::string(forced) + ": this machine cannot run it");
+  }
+  throw std::runtime_error("DIPTYCH_SIMD=" + std::string(forced) +
+                           ": unknown or not built; known are portable, avx2 and avx512");
+}
+
+const Level& chosen() {
+  static const Level level = choose();
+  return level;
+}
+
+std::atomic<bool> in_forked_child{false};
+
+[[maybe_unused]] const int fork_handler =
+    pthread_atfork(nullptr, nullptr, [] { in_forked_child = true; });
+
+}  // namespace
+
+const Operations& operations() { return *chosen().table; }
+
+std::string simd_level() { return chosen().name; }
+
+int usable_threads(int requested) { return in_forked_child || requested < 1 ? 1 : requested; }
+
+}  // namespace diptych::cpu

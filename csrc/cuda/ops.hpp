@@ -1,0 +1,33 @@
+// The CUDA operations. All pointers are device memory, all work goes to the given stream, and nothing
+// waits for it. Errors of a launch come back as std::runtime_error.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace diptych::cuda {
+
+void check(cudaError_t status, const char* what);
+
+// Bytes of workspace that `ranks` needs for a block of `rows` rows of n distances.
+template <class F>
+std::size_t ranks_workspace(std::int64_t rows, std::int64_t n);
+
+// distances (rows, n) of items first_row .. first_row+rows to all n -> ranks (rows, n).
+template <class F>
+void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+           std::int32_t* ranks, void* workspace, std::size_t workspace_bytes, cudaStream_t stream);
+
+// a, b (count,) -> G (count,).
+template <class T, class F>
+void biased(const T* a, const T* b, std::int64_t count, double gamma, double offset, F* out,
+            cudaStream_t stream);
+
+// a, b (n, n) -> symmetric affinities of both directions; each output may overwrite its input.
+template <class T, class F>
+void affinity(const T* a, const T* b, std::int64_t n, bool subtraction, double gamma, double beta,
+              double offset, F* out_ab, F* out_ba, cudaStream_t stream);
+
+}  // namespace diptych::cuda

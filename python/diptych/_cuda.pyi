@@ -1,0 +1,70 @@
+CUDA_VERSION: str
+ARCHITECTURES: str
+
+def ranks_workspace_float32(rows: int, n: int) -> int: ...
+def ranks_float32(
+    distances: int,
+    rows: int,
+    n: int,
+    first_row: int,
+    out: int,
+    workspace: int,
+    workspace_bytes: int,
+    stream: int,
+) -> None: ...
+def ranks_workspace_float64(rows: int, n: int) -> int: ...
+def ranks_float64(
+    distances: int,
+    rows: int,
+    n: int,
+    first_row: int,
+    out: int,
+    workspace: int,
+    workspace_bytes: int,
+    stream: int,
+) -> None: ...
+def locally_biased_difference_int32(
+    a: int, b: int, count: int, gamma: float, offset: float, out: int, stream: int
+) -> None: ...
+def difference_affinity_int32(
+    a: int,
+    b: int,
+    n: int,
+    subtraction: bool,
+    gamma: float,
+    beta: float,
+    offset: float,
+    out_ab: int,
+    out_ba: int,
+    stream: int,
+) -> None: ...
+def locally_biased_difference_float32(
+    a: int, b: int, count: int, gamma: float, offset: float, out: int, stream: int
+) -> None: ...
+def difference_affinity_float32(
+    a: int,
+    b: int,
+    n: int,
+    subtraction: bool,
+    gamma: float,
+    beta: float,
+    offset: float,
+    out_ab: int,
+    out_ba: int,
+    stream: int,
+) -> None: ...
+def locally_biased_difference_float64(
+    a: int, b: int, count: int, gamma: float, offset: float, out: int, stream: int
+) -> None: ...
+def difference_affinity_float64(
+    a: int,
+    b: int,
+    n: int,
+    subtraction: bool,
+    gamma: float,
+    beta: float,
+    offset: float,
+    out_ab: int,
+    out_ba: int,
+    stream: int,
+) -> None: ...

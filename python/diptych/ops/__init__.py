@@ -1,0 +1,33 @@
+"""Fast, exact functions on arrays: numpy, torch or cupy in, the same kind out, on the same device."""
+
+import torch  # noqa: F401  (first: the C++ module shares the OpenMP runtime that torch loads)
+
+from diptych.ops._dispatch import last_backend
+from diptych.ops.difference_affinity import difference_affinity
+from diptych.ops.kmeans import KMeansResult, kmeans
+from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
+from diptych.ops.linear_cka import linear_cka
+from diptych.ops.locally_biased_difference import locally_biased_difference
+from diptych.ops.mutual_knn import mutual_knn
+from diptych.ops.neighbor_ranks import neighbor_ranks
+from diptych.ops.pairwise_distances import pairwise_distances
+from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
+from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
+
+__all__ = [
+    "KMeansResult",
+    "KnnAffinity",
+    "SpectralEmbedding",
+    "difference_affinity",
+    "kmeans",
+    "knn_affinity",
+    "last_backend",
+    "linear_cka",
+    "locally_biased_difference",
+    "mutual_knn",
+    "neighbor_ranks",
+    "normalized_cut",
+    "pairwise_distances",
+    "spectral_clusters",
+    "spectral_embedding",
+]

@@ -1,0 +1,73 @@
+"""Arrays in, arrays out: numpy, torch and cupy at the door, torch tensors inside, without copies."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+#: What an op takes and gives: a numpy array, a torch tensor or a cupy array.
+Array: TypeAlias = Any
+
+
+def to_tensor(name: str, value: Array) -> torch.Tensor:
+    """View an array as a torch tensor on its own device.
+
+    Args:
+        name: The argument's name, for the error message.
+        value: numpy array (or anything ``numpy.asarray`` takes), torch tensor, or an array of another
+            library that speaks DLPack. Copied only where torch cannot express the memory layout.
+
+    Raises:
+        TypeError: The value is no array of real numbers.
+    """
+    if isinstance(value, torch.Tensor):
+        tensor = value
+    elif hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
+        tensor = torch.from_dlpack(value)
+    else:
+        tensor = _from_numpy(name, np.asarray(value))
+    if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
+        raise TypeError(f"{name}: expected a dense array of real numbers, found {tensor.dtype}")
+    return tensor
+
+
+def _from_numpy(name: str, array: np.ndarray) -> torch.Tensor:
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name}: expected an array of real numbers, found dtype {array.dtype}")
+    if not array.dtype.isnative:
+        array = array.astype(array.dtype.newbyteorder("="))
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
+    with warnings.catch_warnings():
+        # A read-only array (a memory map) is fine here: inputs are never written to.
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        try:
+            return torch.from_numpy(array)
+        except TypeError as error:
+            raise TypeError(f"{name}: torch has no equivalent of dtype {array.dtype}") from error
+
+
+def returner(value: Array) -> Callable[[torch.Tensor], Array]:
+    """Return the function that turns a result into the kind of array ``value`` is."""
+    if isinstance(value, torch.Tensor):
+        return lambda tensor: tensor
+    if type(value).__module__.partition(".")[0] == "cupy":
+        import cupy
+
+        return lambda tensor: cupy.from_dlpack(tensor.detach())
+    return lambda tensor: tensor.detach().cpu().numpy()
+
+
+def floating(tensor: torch.Tensor) -> torch.Tensor:
+    """Widen to a type the kernels compute in: halves and short integers to float32, long ones to float64."""
+    if tensor.dtype in (torch.float32, torch.float64):
+        return tensor
+    long = tensor.dtype in (torch.int32, torch.int64, torch.uint32, torch.uint64)
+    return tensor.to(torch.float64 if long else torch.float32)
+
+
+def numpy_view(tensor: torch.Tensor) -> np.ndarray:
+    """Return the numpy view the C++ kernels take, of a contiguous CPU tensor."""
+    return tensor.detach().numpy()

@@ -1,0 +1,128 @@
+"""Argument checks shared by all ops: each error names the argument, what was found, what was wanted."""
+
+import math
+from collections.abc import Collection
+
+import torch
+
+INT32_MAX = 2**31 - 1
+
+
+def matrix(name: str, tensor: torch.Tensor) -> None:
+    """Demand a matrix with at least one row and one column."""
+    if tensor.ndim != 2:
+        raise ValueError(f"{name}: expected a matrix (n, d), found shape {tuple(tensor.shape)}")
+    if tensor.shape[0] == 0 or tensor.shape[1] == 0:
+        raise ValueError(f"{name}: expected at least one row and column, found {tuple(tensor.shape)}")
+
+
+def square(name: str, tensor: torch.Tensor) -> None:
+    """Demand an (n, n) matrix whose item numbers fit in int32."""
+    matrix(name, tensor)
+    if tensor.shape[0] != tensor.shape[1]:
+        raise ValueError(f"{name}: expected a square (n, n) matrix, found {tuple(tensor.shape)}")
+    item_count(name, tensor.shape[0])
+
+
+def item_count(name: str, n: int) -> None:
+    """Demand that ranks of n items fit in int32."""
+    if n > INT32_MAX:
+        raise ValueError(f"{name}: {n} items, but ranks are int32 and count to {INT32_MAX}")
+
+
+def same_shape(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> None:
+    """Demand equal shapes."""
+    if a.shape != b.shape:
+        raise ValueError(f"{first} and {second}: shapes differ, {tuple(a.shape)} and {tuple(b.shape)}")
+
+
+def same_rows(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> None:
+    """Demand the same number of items."""
+    if a.shape[0] != b.shape[0]:
+        raise ValueError(
+            f"{first} and {second}: expected the same items, found {a.shape[0]} and {b.shape[0]} rows"
+        )
+
+
+def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> None:
+    """Demand the same number of features."""
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(
+            f"{first} and {second}: expected the same features, found {a.shape[1]} and {b.shape[1]} columns"
+        )
+
+
+def same_device(**tensors: torch.Tensor) -> None:
+    """Demand that all tensors live on one device."""
+    places = {name: str(tensor.device) for name, tensor in tensors.items()}
+    if len(set(places.values())) > 1:
+        listed = ", ".join(f"{name} on {place}" for name, place in places.items())
+        raise ValueError(f"expected all arrays on one device, found {listed}")
+
+
+def finite(name: str, tensor: torch.Tensor) -> None:
+    """Demand numbers without NaN and Inf; the error tells the first row that has one.
+
+    One pass without temporaries in the good case: a sum is finite only if every term is.
+    """
+    if not tensor.is_floating_point() or math.isfinite(float(tensor.detach().sum())):
+        return
+    bad = ~torch.isfinite(tensor)
+    rows = bad.flatten(1).any(1) if tensor.ndim > 1 else bad
+    if not bool(rows.any()):
+        return  # the sum overflowed, the entries are fine
+    row = int(rows.nonzero()[0])
+    raise ValueError(f"{name}: expected finite numbers, found NaN or Inf in row {row}")
+
+
+def positive(name: str, value: float) -> None:
+    """Demand a finite number above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise ValueError(f"{name}: expected a number above 0, found {value}")
+
+
+def within(name: str, value: float, low: float, high: float) -> None:
+    """Demand low <= value <= high."""
+    if not low <= value <= high:
+        raise ValueError(f"{name}: expected {low} to {high}, found {value}")
+
+
+def one_of(name: str, value: object, choices: Collection[object]) -> None:
+    """Demand one of the named choices."""
+    if value not in choices:
+        listed = ", ".join(repr(choice) for choice in choices)
+        raise ValueError(f"{name}: expected one of {listed}, found {value!r}")
+
+
+def output(
+    name: str,
+    out: torch.Tensor,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+    inputs: Collection[torch.Tensor],
+) -> None:
+    """Demand an output of this shape and type, contiguous, on the inputs' device, apart from them."""
+    if tuple(out.shape) != shape or out.dtype != dtype:
+        raise ValueError(
+            f"{name}: expected shape {shape} and {dtype}, found {tuple(out.shape)} and {out.dtype}"
+        )
+    if not out.is_contiguous():
+        raise ValueError(f"{name}: expected a contiguous array, found strides {out.stride()}")
+    for tensor in inputs:
+        if out.device != tensor.device:
+            raise ValueError(f"{name}: expected device {tensor.device}, found {out.device}")
+        if overlap(out, tensor):
+            raise ValueError(f"{name}: shares memory with an input")
+
+
+def overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
+    """Whether two tensors' memory spans touch."""
+    if a.device != b.device or a.numel() == 0 or b.numel() == 0:
+        return False
+
+    def span(tensor: torch.Tensor) -> tuple[int, int]:
+        last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
+        return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
+
+    (start_a, end_a), (start_b, end_b) = span(a), span(b)
+    return start_a < end_b and start_b < end_a

@@ -1,0 +1,138 @@
+"""k-means with restarts that run side by side, deterministic for a seed on every device."""
+
+import math
+from typing import NamedTuple
+
+import torch
+
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, floating, returner, to_tensor
+from diptych.ops._dispatch import choose
+
+
+class KMeansResult(NamedTuple):
+    """The best of the restarts of :func:`kmeans`."""
+
+    labels: Array  #: (n,) int64
+    centers: Array  #: (k, d) float64
+    inertia: float  #: sum of squared distances to the nearest centre
+
+
+def kmeans(
+    x: Array,
+    n_clusters: int,
+    *,
+    n_init: int = 10,
+    max_iter: int = 300,
+    tolerance: float = 1e-4,
+    seed: int = 0,
+    backend: str | None = None,
+    check: bool | None = None,
+) -> KMeansResult:
+    """Cluster the rows of x by Lloyd's algorithm, all restarts in one batch.
+
+    Greedy k-means++ seeding (Arthur & Vassilvitskii 2007, with several candidates per centre as in
+    scikit-learn), float64 throughout. Meant for low-dimensional embeddings; random numbers are drawn on
+    the CPU, so a seed means the same start on every device.
+
+    Args:
+        x: (n, d) embeddings.
+        n_clusters: 1 to n.
+        n_init: Restarts; the one of least inertia is returned, the first on a tie.
+        max_iter: Most steps of Lloyd's algorithm.
+        tolerance: Stop when every restart's centres move (summed, squared) by less than this times the
+            mean variance of the columns.
+        seed: Of the seeding.
+        backend: ``"torch"`` or None.
+        check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU no.
+
+    Returns:
+        :class:`KMeansResult`. Clusters are numbered by size, largest first, ties by their first item.
+
+    Complexity:
+        O(n d k n_init) time per step, O(n k n_init) memory. Testing for convergence synchronises with a
+        GPU once per step.
+
+    Raises:
+        ValueError: Wrong rank, n_clusters, n_init or max_iter out of range, NaN or Inf.
+        TypeError: Not an array of real numbers.
+    """
+    tensor = floating(to_tensor("x", x))
+    _checks.matrix("x", tensor)
+    _checks.within("n_clusters", n_clusters, 1, tensor.shape[0])
+    _checks.within("n_init", n_init, 1, math.inf)
+    _checks.within("max_iter", max_iter, 1, math.inf)
+    if tensor.device.type == "cpu" if check is None else check:
+        _checks.finite("x", tensor)
+    run = choose("kmeans", tensor.device, backend, {"torch": _kmeans})
+    labels, centers, inertia = run(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed)
+    give_back = returner(x)
+    return KMeansResult(give_back(labels), give_back(centers), inertia)
+
+
+def _kmeans(
+    x: torch.Tensor, k: int, n_init: int, max_iter: int, tolerance: float, seed: int
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    mean = x.mean(0)
+    x = x - mean
+    threshold = tolerance * float(x.var(0, correction=0).mean())
+    centers = _seed_centers(x, k, n_init, torch.Generator().manual_seed(seed))
+    for _ in range(max_iter):
+        distances = _squared_distances(x, centers)
+        moved = _means(x, distances, centers)
+        shift = float((moved - centers).square().sum((1, 2)).max())
+        centers = moved
+        if shift <= threshold:
+            break
+    nearest, labels = _squared_distances(x, centers).min(2)
+    inertia = nearest.sum(1)
+    best = int(inertia.argmin())
+    order, labels = _by_size(labels[best], k)
+    return labels, centers[best, order] + mean, float(inertia[best])
+
+
+def _squared_distances(x: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """x (n, d) and centers (r, k, d) -> (r, n, k)."""
+    r, k, d = centers.shape
+    products = (x @ centers.reshape(r * k, d).T).reshape(len(x), r, k).transpose(0, 1)
+    norms = x.square().sum(1)[None, :, None] + centers.square().sum(2)[:, None, :]
+    return (norms - 2 * products).clamp_(min=0)
+
+
+def _means(x: torch.Tensor, distances: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
+    """Move each centre to the mean of its items; one that has none, to the worst served item."""
+    nearest, labels = distances.min(2)
+    members = torch.nn.functional.one_hot(labels, centers.shape[1]).to(x.dtype)  # (r, n, k)
+    counts = members.sum(1)
+    means = (members.transpose(1, 2) @ x) / counts.clamp(min=1)[:, :, None]
+    worst = x[nearest.argmax(1)][:, None, :]
+    return torch.where((counts > 0)[:, :, None], means, worst)
+
+
+def _seed_centers(x: torch.Tensor, k: int, n_init: int, generator: torch.Generator) -> torch.Tensor:
+    """Greedy k-means++: each next centre is the best of a few drawn in proportion to squared distance."""
+    candidates = 2 + int(math.log(k))
+    first = torch.randint(len(x), (n_init,), generator=generator).to(x.device)
+    centers = x[first][:, None, :]
+    nearest = _squared_distances(x, centers)[:, :, 0]
+    for _ in range(k - 1):
+        draws = torch.rand(n_init, candidates, generator=generator, dtype=x.dtype).to(x.device)
+        cumulative = nearest.cumsum(1)
+        chosen = torch.searchsorted(cumulative, draws * cumulative[:, -1:]).clamp_(max=len(x) - 1)
+        options = torch.minimum(_squared_distances(x, x[chosen]), nearest[:, :, None])  # (r, n, c)
+        best = options.sum(1).argmin(1)
+        restart = torch.arange(n_init, device=x.device)
+        centers = torch.cat([centers, x[chosen[restart, best]][:, None, :]], 1)
+        nearest = options[restart, :, best]
+    return centers
+
+
+def _by_size(labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Renumber clusters, largest first, ties by first item; returns the old numbers and new labels."""
+    sizes = torch.bincount(labels, minlength=k)
+    first = torch.full((k,), len(labels), device=labels.device)
+    first = first.scatter_reduce(0, labels, torch.arange(len(labels), device=labels.device), "amin")
+    order = torch.argsort(sizes * (len(labels) + 1) - first, descending=True, stable=True)
+    place = torch.empty_like(order)
+    place[order] = torch.arange(k, device=labels.device)
+    return order, place[labels]

@@ -1,0 +1,93 @@
+"""Normalised-cut clusters of an affinity."""
+
+import torch
+
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, returner, to_tensor
+from diptych.ops._dispatch import choose
+from diptych.ops.kmeans import kmeans
+from diptych.ops.spectral_embedding import checked_affinity, spectral_embedding
+from diptych.ops.spectral_embedding import reference as embedding_reference
+
+
+def spectral_clusters(
+    affinity: Array,
+    n_clusters: int,
+    *,
+    seed: int = 0,
+    n_init: int = 10,
+    tolerance: float = 1e-4,
+    backend: str | None = None,
+    check: bool | None = None,
+) -> Array:
+    """Cut the graph of an affinity into clusters of small normalised cut.
+
+    k-means with restarts on the spectral embedding (Shi & Malik 2000; von Luxburg 2007, sec. 4): what
+    ``sklearn.cluster.SpectralClustering(affinity="precomputed")`` computes, without factorising a matrix.
+
+    Args:
+        affinity: (n, n) symmetric, entries >= 0; its diagonal plays no part.
+        n_clusters: 1 to n.
+        seed: Of the eigensolver's start and of the k-means restarts; the result is the same for a seed.
+        n_init: k-means restarts.
+        tolerance: Residual of the eigenvectors.
+        backend: ``"torch"`` or None.
+        check: As in :func:`diptych.ops.spectral_embedding`.
+
+    Returns:
+        (n,) int64 labels, clusters numbered by size, largest first.
+
+    Complexity:
+        That of :func:`diptych.ops.spectral_embedding`; the k-means part is O(n k² n_init) per step.
+
+    Raises:
+        ValueError: As :func:`diptych.ops.spectral_embedding`; n_clusters or n_init out of range.
+        RuntimeError: The eigensolver did not converge.
+        TypeError: Not an array of real numbers.
+    """
+    tensor = checked_affinity(affinity, check)
+    _checks.within("n_clusters", n_clusters, 1, tensor.shape[0])
+
+    def run(tensor: torch.Tensor) -> torch.Tensor:
+        embedding = spectral_embedding(tensor, n_clusters, seed=seed, tolerance=tolerance, check=False)
+        return kmeans(embedding.coordinates, n_clusters, n_init=n_init, seed=seed, check=False).labels
+
+    labels = choose("spectral_clusters", tensor.device, backend, {"torch": run})(tensor)
+    return returner(affinity)(labels)
+
+
+def reference(affinity: torch.Tensor, n_clusters: int, seed: int = 0) -> torch.Tensor:
+    """The definition: k-means on the dense float64 eigenvectors."""
+    coordinates, _ = embedding_reference(affinity, n_clusters)
+    return kmeans(coordinates, n_clusters, seed=seed, check=False).labels
+
+
+def normalized_cut(affinity: Array, labels: Array) -> float:
+    """Normalised cut of a clustering: the sum over clusters of cut(C, rest) / volume(C).
+
+    Shi & Malik 2000, eq. 2, for any number of clusters; the diagonal of the affinity plays no part.
+
+    Args:
+        affinity: (n, n) symmetric.
+        labels: (n,) integers >= 0.
+
+    Returns:
+        The value, between 0 and the number of clusters. A cluster without volume adds nothing.
+
+    Complexity:
+        O(n² k) time, O(n k) memory.
+
+    Raises:
+        ValueError: Not square, or labels of another length or negative.
+        TypeError: Not an array of real numbers.
+    """
+    tensor = to_tensor("affinity", affinity)
+    _checks.square("affinity", tensor)
+    tags = to_tensor("labels", labels).long().to(tensor.device)
+    if tags.shape != (len(tensor),) or bool((tags < 0).any()):
+        raise ValueError(f"labels: expected {len(tensor)} integers >= 0, found shape {tuple(tags.shape)}")
+    members = torch.nn.functional.one_hot(tags).to(tensor.dtype)
+    within = (members * (tensor @ members)).sum(0) - members.T @ tensor.diagonal()
+    volume = members.T @ (tensor.sum(1) - tensor.diagonal())
+    share = torch.where(volume > 0, within / volume, torch.ones_like(volume))
+    return float((1 - share.double()).sum())

@@ -1,0 +1,214 @@
+"""What a comparison found: explanations of both directions, with saving and loading."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diptych._files import atomic_path
+
+if TYPE_CHECKING:
+    import pandas
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Every choice a comparison was made with; the arguments of :func:`diptych.rdx.compare`."""
+
+    n_explanations: int = 5
+    grid_size: int = 9
+    gamma: float = 0.1
+    beta: float = 5.0
+    distance: str = "neighborhood"
+    difference: str = "locally_biased"
+    sampling: str = "spectral"
+    align: str | None = None
+    conventions: str = "default"
+    seed: int = 0
+
+
+@dataclass
+class Explanations:
+    """What one representation groups together that the other does not.
+
+    Attributes:
+        grids: One int64 index array per explanation, strongest first; its first entry is the seed item.
+        labels: (n,) int64, the explanation whose cluster holds the item; -1 for the discarded cluster
+            (spectral sampling) or for items in no grid (PageRank sampling).
+        bsr: Binary success rate pooled over the grids, in [0, 1]; NaN without grids.
+        bsr_per_grid: (m,) float64, the same for each grid.
+        mean_affinity: (m,) float64, mean difference affinity between the items of each cluster.
+        raw_bsr: For aligned runs the pooled rate on the representations before alignment, else None.
+        notes: What a reader should know, in sentences (a near-tie, a short grid).
+    """
+
+    grids: list[NDArray[np.int64]]
+    labels: NDArray[np.int64]
+    bsr: float
+    bsr_per_grid: NDArray[np.float64]
+    mean_affinity: NDArray[np.float64]
+    raw_bsr: float | None = None
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass
+class RDXResult:
+    """The outcome of :func:`diptych.rdx.compare`.
+
+    Attributes:
+        a: What the first representation groups together and the second does not.
+        b: The other direction.
+        parameters: The arguments of the comparison.
+        names: How the two representations are called in summaries and reports.
+        embeddings: The two (n, d) float arrays that were compared, or None if they were not saved.
+        cka: Linear CKA of the two representations (before alignment).
+        mutual_knn: Mean share of common 10 nearest neighbors (before alignment).
+        seconds: Wall time per stage.
+        versions: Versions of the software that made the result.
+    """
+
+    a: Explanations
+    b: Explanations
+    parameters: Parameters
+    names: tuple[str, str] = ("A", "B")
+    embeddings: tuple[NDArray[Any], NDArray[Any]] | None = None
+    cka: float = float("nan")
+    mutual_knn: float = float("nan")
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def n(self) -> int:
+        """Number of items compared."""
+        return len(self.a.labels)
+
+    @property
+    def directions(self) -> tuple[tuple[str, str, Explanations], ...]:
+        """(name, name of the other, explanations) for both directions."""
+        first, second = self.names
+        return (first, second, self.a), (second, first, self.b)
+
+    def summary(self) -> str:
+        """The result in plain words, a line per fact."""
+        first, second = self.names
+        lines = [
+            f"{self.n} items, {first} against {second}: "
+            f"CKA {self.cka:.3f}, mutual 10-NN {self.mutual_knn:.3f}"
+        ]
+        for name, other, side in self.directions:
+            if not side.grids:
+                lines.append(f"{name} groups nothing that {other} does not: no differences found.")
+            else:
+                items = sum(len(grid) for grid in side.grids)
+                raw = "" if side.raw_bsr is None else f" ({side.raw_bsr:.3f} before alignment)"
+                lines.append(
+                    f"{name} groups what {other} does not: {len(side.grids)} explanations, "
+                    f"{items} items, BSR {side.bsr:.3f}{raw}"
+                )
+            lines += [f"  {note}" for note in side.notes]
+        return "\n".join(lines)
+
+    def to_frame(self) -> "pandas.DataFrame":
+        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity."""
+        import pandas
+
+        rows = [
+            {
+                "representation": name,
+                "explanation": number,
+                "position": position,
+                "item": int(item),
+                "grid_bsr": float(side.bsr_per_grid[number]),
+                "mean_affinity": float(side.mean_affinity[number]),
+            }
+            for name, _, side in self.directions
+            for number, grid in enumerate(side.grids)
+            for position, item in enumerate(grid)
+        ]
+        columns = ["representation", "explanation", "position", "item", "grid_bsr", "mean_affinity"]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:
+        """Write everything to one compressed .npz (arrays and JSON, no pickle), whole or not at all.
+
+        Args:
+            path: Where to; ``.npz`` is the usual ending.
+            embeddings: Also store the two embedding matrices, which the report's probes need.
+        """
+        arrays: dict[str, Any] = {}
+        for key, side in (("a", self.a), ("b", self.b)):
+            arrays[f"{key}_labels"] = side.labels
+            arrays[f"{key}_items"] = np.concatenate([np.empty(0, np.int64), *side.grids])
+            arrays[f"{key}_sizes"] = np.array([len(grid) for grid in side.grids], np.int64)
+            arrays[f"{key}_bsr_per_grid"] = side.bsr_per_grid
+            arrays[f"{key}_mean_affinity"] = side.mean_affinity
+        if embeddings and self.embeddings is not None:
+            arrays["embeddings_a"], arrays["embeddings_b"] = self.embeddings
+        meta = {
+            "format": _FORMAT,
+            "parameters": asdict(self.parameters),
+            "names": self.names,
+            "cka": self.cka,
+            "mutual_knn": self.mutual_knn,
+            "seconds": self.seconds,
+            "versions": self.versions,
+            "sides": {
+                key: {"bsr": side.bsr, "raw_bsr": side.raw_bsr, "notes": side.notes}
+                for key, side in (("a", self.a), ("b", self.b))
+            },
+        }
+        arrays["meta"] = np.array(json.dumps(meta))
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **arrays)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "RDXResult":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            ValueError: The file is not a saved comparison, is damaged, or is from a later version.
+        """
+        try:
+            with np.load(Path(path), allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
+            meta = json.loads(str(arrays["meta"]))
+            if meta["format"] > _FORMAT:
+                raise ValueError(f"it has format {meta['format']}, this version reads {_FORMAT}")
+            return cls._from_parts(arrays, meta)
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise ValueError(f"{os.fspath(path)}: not a readable RDX result: {error}") from error
+
+    @classmethod
+    def _from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> "RDXResult":
+        def side(key: str) -> Explanations:
+            ends = np.cumsum(arrays[f"{key}_sizes"])
+            return Explanations(
+                grids=np.split(arrays[f"{key}_items"], ends[:-1]) if len(ends) else [],
+                labels=arrays[f"{key}_labels"],
+                bsr_per_grid=arrays[f"{key}_bsr_per_grid"],
+                mean_affinity=arrays[f"{key}_mean_affinity"],
+                **meta["sides"][key],
+            )
+
+        names: Sequence[str] = meta["names"]
+        stored = "embeddings_a" in arrays
+        return cls(
+            a=side("a"),
+            b=side("b"),
+            parameters=Parameters(**meta["parameters"]),
+            names=(names[0], names[1]),
+            embeddings=(arrays["embeddings_a"], arrays["embeddings_b"]) if stored else None,
+            cka=meta["cka"],
+            mutual_knn=meta["mutual_knn"],
+            seconds=meta["seconds"],
+            versions=meta["versions"],
+        )
