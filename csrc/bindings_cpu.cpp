@@ -116,6 +116,23 @@ void bind_knn(py::module_& m, Operations::Knn<F> Operations::*op) {
      py::arg("neighbors").noconvert(), py::arg("threads"));
 }
 
+void bind_kmeans(py::module_& m) {
+  m.def("kmeans", [](const Array<double>& x, Array<double>& centers, Array<std::int64_t>& labels,
+                     Array<double>& inertia, int max_iter, double threshold, int threads) {
+    const auto n = x.shape(0), d = x.shape(1), restarts = centers.shape(0), k = centers.shape(1);
+    require(centers.ndim() == 3 && centers.shape(2) == d, "centers: expected (restarts, k, d)");
+    require(labels.shape(0) == restarts && labels.shape(1) == n, "labels: expected (restarts, n)");
+    require(inertia.size() == restarts, "inertia: expected (restarts,)");
+    const double* items = x.data();
+    double *c = centers.mutable_data(), *i = inertia.mutable_data();
+    std::int64_t* l = labels.mutable_data();
+    py::gil_scoped_release release;
+    operations().kmeans(items, n, static_cast<int>(d), static_cast<int>(k), static_cast<int>(restarts),
+                        max_iter, threshold, c, l, i, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("centers").noconvert(), py::arg("labels").noconvert(),
+     py::arg("inertia").noconvert(), py::arg("max_iter"), py::arg("threshold"), py::arg("threads"));
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
@@ -133,4 +150,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_differences<double, double>(m, &Operations::biased_f64, &Operations::affinity_f64);
   bind_knn<float>(m, &Operations::knn_f32);
   bind_knn<double>(m, &Operations::knn_f64);
+  bind_kmeans(m);
 }

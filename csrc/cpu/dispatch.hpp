@@ -60,6 +60,10 @@ struct Operations {
                        std::int64_t* neighbors, int threads);
   Knn<float> knn_f32;
   Knn<double> knn_f64;
+
+  // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
+  void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
+                 double* centers, std::int64_t* labels, double* inertia, int threads);
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

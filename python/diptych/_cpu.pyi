@@ -40,3 +40,12 @@ def knn_affinity(
     neighbors: NDArray[Any],
     threads: int,
 ) -> None: ...
+def kmeans(
+    x: NDArray[Any],
+    centers: NDArray[Any],
+    labels: NDArray[Any],
+    inertia: NDArray[Any],
+    max_iter: int,
+    threshold: float,
+    threads: int,
+) -> None: ...

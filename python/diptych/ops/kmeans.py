@@ -1,12 +1,14 @@
 """k-means with restarts that run side by side, deterministic for a seed on every device."""
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 
+from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, returner, to_tensor
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
 from diptych.ops._dispatch import choose
 
 
@@ -40,17 +42,17 @@ def kmeans(
         n_clusters: 1 to n.
         n_init: Restarts; the one of least inertia is returned, the first on a tie.
         max_iter: Most steps of Lloyd's algorithm.
-        tolerance: Stop when every restart's centres move (summed, squared) by less than this times the
+        tolerance: A restart stops when its centres move (summed, squared) by no more than this times the
             mean variance of the columns.
         seed: Of the seeding.
-        backend: ``"torch"`` or None.
+        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU no.
 
     Returns:
         :class:`KMeansResult`. Clusters are numbered by size, largest first, ties by their first item.
 
     Complexity:
-        O(n d k n_init) time per step, O(n k n_init) memory. Testing for convergence synchronises with a
+        O(n d k n_init) time per step; O(n n_init) memory on the CPU, O(n k n_init) in torch. Testing for convergence synchronises with a
         GPU once per step.
 
     Raises:
@@ -64,31 +66,64 @@ def kmeans(
     _checks.within("max_iter", max_iter, 1, math.inf)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("x", tensor)
-    run = choose("kmeans", tensor.device, backend, {"torch": _kmeans})
-    labels, centers, inertia = run(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed)
+    lloyd = choose("kmeans", tensor.device, backend, {"cpu": _lloyd_cpu, "torch": _lloyd_torch})
+    labels, centers, inertia = _kmeans(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed, lloyd)
     give_back = returner(x)
     return KMeansResult(give_back(labels), give_back(centers), inertia)
 
 
 def _kmeans(
-    x: torch.Tensor, k: int, n_init: int, max_iter: int, tolerance: float, seed: int
+    x: torch.Tensor,
+    k: int,
+    n_init: int,
+    max_iter: int,
+    tolerance: float,
+    seed: int,
+    lloyd: Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     mean = x.mean(0)
-    x = x - mean
+    x = (x - mean).contiguous()
     threshold = tolerance * float(x.var(0, correction=0).mean())
     centers = _seed_centers(x, k, n_init, torch.Generator().manual_seed(seed))
-    for _ in range(max_iter):
-        distances = _squared_distances(x, centers)
-        moved = _means(x, distances, centers)
-        shift = float((moved - centers).square().sum((1, 2)).max())
-        centers = moved
-        if shift <= threshold:
-            break
-    nearest, labels = _squared_distances(x, centers).min(2)
-    inertia = nearest.sum(1)
+    centers, labels, inertia = lloyd(x, centers, max_iter, threshold)
     best = int(inertia.argmin())
     order, labels = _by_size(labels[best], k)
     return labels, centers[best, order] + mean, float(inertia[best])
+
+
+def _lloyd_cpu(
+    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Run every restart's Lloyd iteration on a thread of its own."""
+    centers = centers.contiguous()
+    labels = torch.empty(len(centers), len(x), dtype=torch.int64)
+    inertia = torch.empty(len(centers), dtype=torch.float64)
+    _cpu.kmeans(
+        numpy_view(x),
+        numpy_view(centers),
+        numpy_view(labels),
+        numpy_view(inertia),
+        max_iter,
+        threshold,
+        torch.get_num_threads(),
+    )
+    return centers, labels, inertia
+
+
+def _lloyd_torch(
+    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Run the Lloyd iterations of all restarts as one batch; settled restarts stay where they are."""
+    settled = torch.zeros(len(centers), dtype=torch.bool, device=x.device)
+    for _ in range(max_iter):
+        moved = _means(x, _squared_distances(x, centers), centers)
+        moved = torch.where(settled[:, None, None], centers, moved)
+        shift = (moved - centers).square().sum((1, 2))
+        centers, settled = moved, settled | (shift <= threshold)
+        if bool(settled.all()):
+            break
+    nearest, labels = _squared_distances(x, centers).min(2)
+    return centers, labels, nearest.sum(1)
 
 
 def _squared_distances(x: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:

@@ -129,10 +129,8 @@ def _item_space_is_cheaper(x: torch.Tensor, y: torch.Tensor) -> bool:
 
 def _hsic(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
     """HSIC of centred data, up to a factor that depends on n alone."""
-    if _item_space_is_cheaper(x, y):
-        cross = ((x @ x.T) * (y @ y.T)).sum()
-    else:
-        cross = (x.T @ y).square().sum()
+    in_item_space = _item_space_is_cheaper(x, y)
+    cross = ((x @ x.T) * (y @ y.T)).sum() if in_item_space else (x.T @ y).square().sum()
     if not debiased:
         return cross
     n, norms_x, norms_y = len(x), x.square().sum(1), y.square().sum(1)

@@ -1,0 +1,76 @@
+"""Progress with an estimated time of arrival, for work that turns out to take longer than two seconds."""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+_PATIENCE = 2.0
+
+
+class Stages:
+    """A bar over named stages of known relative cost; shown on stderr once two seconds have passed.
+
+    Use as a context manager. ``enter(name)`` begins a stage and ends the one before; ``seconds`` holds
+    the wall time of each finished stage. ``advance(share)`` moves the bar inside a stage.
+    """
+
+    def __init__(self, costs: Mapping[str, float], *, enabled: bool = True) -> None:
+        self.seconds: dict[str, float] = {}
+        self._costs = costs
+        self._enabled = enabled
+        self._started = self._stage_started = time.perf_counter()
+        self._stage: str | None = None
+        self._within = 0.0
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._bar.add_task("", total=sum(costs.values()))
+        self._shown = False
+
+    def enter(self, stage: str) -> None:
+        """End the current stage and begin ``stage``."""
+        self._finish()
+        self._stage, self._stage_started, self._within = stage, time.perf_counter(), 0.0
+        self._bar.update(self._task, description=stage)
+        self._show_when_due()
+
+    def advance(self, share: float) -> None:
+        """Move the bar by a share, 0 to 1, of the current stage."""
+        if self._stage is not None:
+            self._within += share
+            self._bar.advance(self._task, share * self._costs[self._stage])
+        self._show_when_due()
+
+    def __enter__(self) -> "Stages":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._finish()
+        if self._shown:
+            self._bar.stop()
+
+    def _finish(self) -> None:
+        if self._stage is not None:
+            spent = time.perf_counter() - self._stage_started
+            self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + spent
+            self._bar.advance(self._task, (1 - self._within) * self._costs[self._stage])
+            self._stage = None
+
+    def _show_when_due(self) -> None:
+        if self._enabled and not self._shown and time.perf_counter() - self._started > _PATIENCE:
+            self._bar.start()
+            self._shown = True

@@ -1,0 +1,5 @@
+"""Embeddings: where they come from and how they lie on disk."""
+
+from diptych.embed.files import load_embedding
+
+__all__ = ["load_embedding"]

@@ -1,0 +1,81 @@
+"""Reading embedding matrices from files, without ever unpickling."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+SUFFIXES = (".npy", ".npz", ".safetensors", ".pt")
+
+
+def load_embedding(path: str | os.PathLike[str], key: str | None = None) -> Any:
+    """Read one matrix from a .npy, .npz, .safetensors or .pt file.
+
+    Args:
+        path: The file. A .npy file is memory-mapped read-only; a .pt file is read with
+            ``weights_only=True``. Nothing is unpickled beyond torch's own safe subset.
+        key: Name of the array in a file of several. Without it the file must hold exactly one matrix.
+
+    Returns:
+        A numpy array (.npy, .npz) or a CPU tensor (.safetensors, .pt).
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Another ending, a damaged file, one that would need unpickling, no such key, or
+            several candidates and no key; the message names the file.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise ValueError(f"{path}: expected a file ending in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file")
+    try:
+        content = _READERS[path.suffix](path)
+    except Exception as error:
+        # Each library has its own kinds of error for a damaged file; the user needs the name of the file.
+        raise ValueError(f"{path}: not a readable {path.suffix} file: {error}") from error
+    if not isinstance(content, Mapping):
+        return content
+    return _pick(path, content, key)
+
+
+def _read_npy(path: Path) -> Any:
+    return np.load(path, mmap_mode="r", allow_pickle=False)
+
+
+def _read_npz(path: Path) -> Any:
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _read_safetensors(path: Path) -> Any:
+    from safetensors.torch import load_file
+
+    return load_file(path)
+
+
+def _read_pt(path: Path) -> Any:
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+_READERS = {
+    ".npy": _read_npy,
+    ".npz": _read_npz,
+    ".safetensors": _read_safetensors,
+    ".pt": _read_pt,
+}
+
+
+def _pick(path: Path, content: Mapping[str, Any], key: str | None) -> Any:
+    if key is not None:
+        if key not in content:
+            raise ValueError(f"{path}: no array {key!r}, it holds {', '.join(sorted(map(str, content)))}")
+        return content[key]
+    matrices = [name for name, value in content.items() if getattr(value, "ndim", 0) == 2]
+    if len(matrices) != 1:
+        listed = ", ".join(sorted(map(str, content))) or "nothing"
+        raise ValueError(f"{path}: expected exactly one matrix, the file holds {listed}; name one by key")
+    return content[matrices[0]]

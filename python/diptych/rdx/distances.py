@@ -1,0 +1,99 @@
+"""The three distances between items that RDX can be run with and scored by."""
+
+import torch
+
+from diptych import ops
+from diptych.ops.pairwise_distances import reference as direct_distances
+
+DISTANCES = ("neighborhood", "max", "local")
+
+#: The neighbor whose distance sets the local scale (Zelnik-Manor & Perona 2004).
+LOCAL_NEIGHBOR = 7
+
+
+def distance_matrix(x: torch.Tensor, distance: str, *, published: bool = False) -> torch.Tensor:
+    """Distances of all items to all items.
+
+    ``"neighborhood"``: neighbor ranks, int32. ``"max"``: Euclidean, divided by the largest of all.
+    ``"local"``: row i divided by the distance of item i's 7th neighbor; with ``published`` the authors'
+    form d²/(s_i s_j), symmetric, which is Zelnik-Manor & Perona's own.
+
+    Args:
+        x: (n, d) embeddings.
+        distance: One of ``DISTANCES``.
+        published: Use the local scaling of the authors' public code.
+
+    Returns:
+        (n, n): int32 for ranks, else float32.
+
+    Complexity:
+        O(n² d) time; the matrix itself is the only n × n array.
+    """
+    if distance == "neighborhood":
+        return ops.neighbor_ranks(x, check=False)
+    distances = ops.pairwise_distances(x.float(), check=False)
+    if distance == "max":
+        return distances.div_(distances.max().clamp(min=torch.finfo(distances.dtype).tiny))
+    scales = local_scales(distances)
+    if published:
+        return distances.square_().div_(scales[:, None]).div_(scales)
+    return distances.div_(scales[:, None])
+
+
+def distances_among(
+    items: torch.Tensor, x: torch.Tensor, distance: str, *, published: bool = False
+) -> torch.Tensor:
+    """Distances (k, k) among a few items, as they stand in the whole n × n matrix.
+
+    Computed in float64 from coordinate differences, apart from the matrix the explanations were found
+    with: a score should not share its rounding.
+
+    Args:
+        items: (k,) int64 indices.
+        x: (n, d) embeddings.
+        distance: One of ``DISTANCES``.
+        published: Use the local scaling of the authors' public code.
+
+    Complexity:
+        O(k n d) time and O(k n) memory; ``"max"`` also needs one O(n² d) pass in row blocks.
+    """
+    x = x.double()
+    rows = direct_distances(x[items], x)
+    among = rows[:, items]
+    if distance == "max":
+        return among / max(_largest_distance(x), torch.finfo(x.dtype).tiny)
+    if distance == "local":
+        rows[torch.arange(len(items)), items] = 0
+        scales = local_scales(rows)
+        return among.square() / (scales[:, None] * scales) if published else among / scales[:, None]
+    return _ranks_among(items, rows)
+
+
+def local_scales(distances: torch.Tensor) -> torch.Tensor:
+    """Distance of each row's 7th neighbor, (rows,); the item itself is the zeroth.
+
+    Where seven duplicates make it zero, the row's least positive distance stands in, or 1 if there is none.
+    """
+    place = min(LOCAL_NEIGHBOR, distances.shape[1] - 1)
+    scales = distances.topk(place + 1, dim=1, largest=False).values[:, place]
+    for row in (scales == 0).nonzero()[:, 0]:
+        positive = distances[row][distances[row] > 0]
+        scales[row] = positive.min() if len(positive) else 1
+    return scales
+
+
+def _ranks_among(items: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Ranks (k, k) of the items among all n, from their rows of distances; ties by index, self 0."""
+    rows[torch.arange(len(items), device=items.device), items] = -torch.inf
+    index = torch.arange(rows.shape[1], device=items.device)
+    ranks = torch.empty(len(items), len(items), dtype=torch.float64, device=items.device)
+    for column, item in enumerate(items):
+        own = rows[:, item, None]
+        before = (rows < own) | ((rows == own) & (index < item))
+        ranks[:, column] = before.sum(1)
+    return ranks
+
+
+def _largest_distance(x: torch.Tensor) -> float:
+    blocks = x.split(512)
+    return max(float(ops.pairwise_distances(block, x, check=False).max()) for block in blocks)

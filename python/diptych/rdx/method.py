@@ -1,0 +1,263 @@
+"""RDX: two representations of the same items in, explanations of their differences out."""
+
+import os
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from diptych import ops
+from diptych._progress import Stages
+from diptych.embed import load_embedding
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, floating, to_tensor
+from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
+from diptych.rdx.align import align_by_cka
+from diptych.rdx.distances import DISTANCES, distance_matrix
+from diptych.rdx.grids import CONVENTIONS
+from diptych.rdx.results import Explanations, Parameters, RDXResult
+from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
+from diptych.rdx.score import binary_success_rate, success_rates
+
+#: An embedding matrix, or the path of a file that holds one.
+Source: TypeAlias = Array | str | os.PathLike[str]
+
+ALIGNMENTS = (None, "a_to_b", "b_to_a")
+MUTUAL_NEIGHBORS = 10
+
+# Relative costs of the stages, for the progress bar.
+_COSTS = {"align": 1, "distances": 4, "affinity": 2, "explain A": 5, "explain B": 5, "score": 1}
+
+
+def compare(
+    a: Source,
+    b: Source,
+    *,
+    n_explanations: int = 5,
+    grid_size: int = 9,
+    gamma: float = 0.1,
+    beta: float = 5.0,
+    distance: str = "neighborhood",
+    difference: str = "locally_biased",
+    sampling: str = "spectral",
+    align: str | None = None,
+    conventions: str = "default",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> RDXResult:
+    """Explain what each of two representations groups together that the other does not.
+
+    RDX (Kondapaneni, Mac Aodha & Perona 2025): distances of all pairs in both, their locally biased
+    difference, a symmetric affinity for each direction, clusters of it, and from each cluster the grid of
+    items that one representation alone holds together.
+
+    Args:
+        a: (n, d_a) embeddings: numpy, torch, cupy, or a path to .npy, .npz, .safetensors or .pt.
+        b: (n, d_b) embeddings of the same items in the same order.
+        n_explanations: Explanations per direction, m; n must be above it.
+        grid_size: Items per grid.
+        gamma: Sensitivity of the locally biased difference, above 0.
+        beta: Sharpness of the affinity, above 0 and at most 80.
+        distance: ``"neighborhood"`` (ranks), ``"max"`` (Euclidean over the largest), ``"local"`` (scaled
+            by each item's 7th neighbor).
+        difference: ``"locally_biased"``, or ``"subtraction"`` of distances scaled to [0, 1].
+        sampling: ``"spectral"`` (m + 1 normalised-cut clusters, the weakest discarded) or ``"pagerank"``.
+        align: None, ``"a_to_b"`` or ``"b_to_a"``: first map one linearly towards the other by CKA.
+        conventions: How grids are chosen: ``"default"``, ``"paper"`` or ``"published-code"``; see
+            :mod:`diptych.rdx.grids`. ``"published-code"`` also adds 1 to the minimum in the locally biased
+            difference and takes the symmetric local scaling.
+        seed: Of clustering and alignment; the result is the same for a seed.
+        device: Where to compute; default: where the arrays are.
+        progress: Show a progress bar on stderr when it takes longer than two seconds.
+
+    Returns:
+        :class:`RDXResult`.
+
+    Complexity:
+        O(n² (d_a + d_b)) time; two n × n arrays of 32 bits are the peak memory.
+
+    Raises:
+        ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
+            of range, a file that cannot be read; the message names the argument.
+        TypeError: Not an array of real numbers.
+        FileNotFoundError: No such file.
+    """
+    parameters = Parameters(
+        n_explanations, grid_size, gamma, beta, distance, difference, sampling, align, conventions, seed
+    )
+    _check_parameters(parameters)
+    first, second = _load("a", a, device), _load("b", b, device)
+    _check_pair(first, second, parameters)
+    with Stages(_COSTS, enabled=progress) as stages:
+        raw = first, second
+        if align is not None:
+            stages.enter("align")
+            first, second = _aligned(first, second, align, seed)
+        stages.enter("distances")
+        near_a, near_b, mutual = _distances(first, second, raw, parameters)
+        stages.enter("affinity")
+        affinities = _affinities(near_a, near_b, parameters)
+        del near_a, near_b
+        samples = []
+        for stage, affinity, source in zip(
+            ("explain A", "explain B"), affinities, (first, second), strict=True
+        ):
+            stages.enter(stage)
+            samples.append(_sample(affinity, source, parameters))
+        stages.enter("score")
+        sides = [
+            _explanations(sample, pair, raw_pair, parameters)
+            for sample, pair, raw_pair in (
+                (samples[0], (first, second), raw),
+                (samples[1], (second, first), (raw[1], raw[0])),
+            )
+        ]
+        cka = float(ops.linear_cka(raw[0], raw[1], check=False))
+    return RDXResult(
+        a=sides[0],
+        b=sides[1],
+        parameters=parameters,
+        embeddings=(raw[0].cpu().numpy(), raw[1].cpu().numpy()),
+        cka=cka,
+        mutual_knn=mutual,
+        seconds=stages.seconds,
+        versions=_versions(),
+    )
+
+
+def _check_parameters(p: Parameters) -> None:
+    _checks.within("n_explanations", p.n_explanations, 1, float("inf"))
+    _checks.within("grid_size", p.grid_size, 1, 257)
+    _checks.positive("gamma", p.gamma)
+    _checks.positive("beta", p.beta)
+    _checks.within("beta", p.beta, 0, MAX_BETA)
+    _checks.one_of("distance", p.distance, DISTANCES)
+    _checks.one_of("difference", p.difference, DIFFERENCES)
+    _checks.one_of("sampling", p.sampling, SAMPLINGS)
+    _checks.one_of("align", p.align, ALIGNMENTS)
+    _checks.one_of("conventions", p.conventions, CONVENTIONS)
+
+
+def _load(name: str, source: Source, device: str | torch.device | None) -> torch.Tensor:
+    array = load_embedding(source) if isinstance(source, str | os.PathLike) else source
+    tensor = floating(to_tensor(name, array)).detach()
+    tensor = tensor if device is None else tensor.to(device)
+    _checks.matrix(name, tensor)
+    _checks.finite(name, tensor)
+    if bool((tensor == tensor[0]).all()):
+        raise ValueError(f"{name}: all items have the same embedding, there is nothing to compare")
+    return tensor
+
+
+def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
+    _checks.same_rows("a", a, "b", b)
+    _checks.same_device(a=a, b=b)
+    _checks.item_count("a", len(a))
+    if p.n_explanations + 1 > len(a):
+        raise ValueError(
+            f"n_explanations: {p.n_explanations} explanations and one discarded cluster need at least "
+            f"{p.n_explanations + 1} items, found {len(a)}"
+        )
+
+
+def _aligned(a: torch.Tensor, b: torch.Tensor, align: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    if align == "a_to_b":
+        return a @ align_by_cka(a, b, seed=seed).matrix.to(a.dtype), b
+    return a, b @ align_by_cka(b, a, seed=seed).matrix.to(b.dtype)
+
+
+def _distances(
+    a: torch.Tensor, b: torch.Tensor, raw: tuple[torch.Tensor, torch.Tensor], p: Parameters
+) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Distances of both and the share of neighbors common to the raw representations."""
+    published = p.conventions == "published-code"
+    near_a = distance_matrix(a, p.distance, published=published)
+    near_b = distance_matrix(b, p.distance, published=published)
+    k = min(MUTUAL_NEIGHBORS, len(a) - 1)
+    if p.distance == "neighborhood" and p.align is None:
+        mutual = _common_neighbors(near_a, near_b, k)
+    else:
+        mutual = ops.mutual_knn(*raw, k, check=False)
+    return near_a, near_b, mutual
+
+
+def _common_neighbors(ranks_a: torch.Tensor, ranks_b: torch.Tensor, k: int) -> float:
+    """Mutual k nearest neighbors from ranks that are there anyway."""
+    n = len(ranks_a)
+    common = sum(
+        (torch.maximum(rows_a, rows_b) <= k).sum() - len(rows_a)  # an item's own rank 0 is no neighbor
+        for rows_a, rows_b in zip(ranks_a.split(64), ranks_b.split(64), strict=True)
+    )
+    return float(common) / (n * k)
+
+
+def _affinities(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
+    """Difference affinities of both directions, written over the distances."""
+    gamma = p.gamma
+    if p.difference == "subtraction":
+        gamma = 1.0
+        if p.distance == "neighborhood":
+            gamma = 1 / (len(a) - 1)
+        else:
+            a, b = a.div_(a.max()), b.div_(b.max())
+    return ops.difference_affinity(
+        a,
+        b,
+        gamma,
+        p.beta,
+        difference=p.difference,
+        offset=1.0 if p.conventions == "published-code" else 0.0,
+        overwrite=True,
+        check=False,
+    )
+
+
+def _sample(affinity: torch.Tensor, source: torch.Tensor, p: Parameters) -> Sample:
+    if _is_flat(affinity):
+        labels = torch.full((len(affinity),), -1, device=affinity.device)
+        note = "The two representations order all neighbors alike: there is no difference to explain."
+        return Sample([], labels, torch.empty(0), [note])
+    if p.sampling == "pagerank":
+        return pagerank_sample(affinity, p.n_explanations, p.grid_size)
+    return spectral_sample(affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed)
+
+
+def _is_flat(affinity: torch.Tensor) -> bool:
+    """Whether all pairs have affinity 1 to within rounding: no difference anywhere.
+
+    A few rows settle it in nearly every case.
+    """
+    for rows in (affinity[:8], affinity):
+        low, high = rows.aminmax()
+        if float(high) - 1 > 1e-6 or 1 - float(low) > 1e-6:
+            return False
+    return True
+
+
+def _explanations(
+    sample: Sample,
+    pair: tuple[torch.Tensor, torch.Tensor],
+    raw_pair: tuple[torch.Tensor, torch.Tensor],
+    p: Parameters,
+) -> Explanations:
+    rates, sizes = success_rates(sample.grids, *pair, "neighborhood")
+    weights = np.array([size * (size - 1) for size in sizes])
+    pooled = float(np.nansum(rates * weights) / weights.sum()) if weights.sum() else float("nan")
+    raw = binary_success_rate(sample.grids, *raw_pair) if p.align is not None else None
+    return Explanations(
+        grids=[grid.cpu().numpy() for grid in sample.grids],
+        labels=sample.labels.cpu().numpy(),
+        bsr=pooled,
+        bsr_per_grid=rates,
+        mean_affinity=sample.mean_affinity.double().cpu().numpy(),
+        raw_bsr=raw,
+        notes=sample.notes,
+    )
+
+
+def _versions() -> dict[str, str]:
+    from diptych._build import build_info
+
+    info: dict[str, Any] = build_info()
+    return {name: str(value) for name, value in info.items() if value is not None}
