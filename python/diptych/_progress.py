@@ -1,13 +1,25 @@
 """Progress with an estimated time of arrival, for work that turns out to take longer than two seconds."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
+from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 _PATIENCE = 2.0
+
+Step = TypeVar("Step")
+
+
+def track(steps: Sequence[Step], description: str, *, shown: bool = True) -> Iterator[Step]:
+    """Yield from ``steps`` under a bar, which goes when the loop ends, also when it is left early."""
+    with Stages({description: 1.0}, enabled=shown) as stages:
+        stages.enter(description)
+        for step in steps:
+            yield step
+            stages.advance(1 / len(steps))
 
 
 class Stages:

@@ -1,0 +1,34 @@
+"""What the commands that write a report share."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+
+def refuse_existing(out: Path, overwrite: bool) -> None:
+    """Stop before the work, not after it, when the report could not be written.
+
+    Raises:
+        FileExistsError: The folder exists and may not be replaced.
+    """
+    if out.exists() and not overwrite:
+        raise FileExistsError(f"{out}: exists already; choose another --out, or --overwrite to replace it")
+
+
+def repeat_command() -> str:
+    """The command line that is running, ready to be pasted into a shell."""
+    return shlex.join(["diptych", *sys.argv[1:]])
+
+
+def write_report(result: Any, out: Path, **options: Any) -> None:
+    """Print the summary, write the report and say where it is."""
+    from diptych import report
+
+    console = Console()
+    console.print(result.summary(), markup=False, highlight=False)
+    written = report.write(result, out, command=repeat_command(), **options)
+    page = written / "index.html"
+    console.print(f"\nReport: {page}", markup=False, highlight=False, soft_wrap=True)

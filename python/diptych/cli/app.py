@@ -1,0 +1,27 @@
+"""The commands, and how their errors reach the user: in one line, without a traceback."""
+
+import sys
+
+import typer
+from rich.console import Console
+
+from diptych.cli import compare, demo, info, rdx
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Two representations of the same items, side by side: how alike, what differs, does it matter.",
+)
+app.command("compare")(compare.compare)
+app.command("demo")(demo.demo)
+app.command("info")(info.info)
+app.add_typer(rdx.app, name="rdx")
+
+
+def main() -> None:
+    """Run the command line; what the user can mend becomes one line on stderr and exit status 2."""
+    try:
+        app()
+    except (ValueError, TypeError, OSError, ImportError) as error:
+        Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2)
