@@ -11,30 +11,30 @@ namespace {
 
 using namespace core::DIPTYCH_ISA;
 
-// Everything one thread needs to rank a row. Allocated once for all threads, before the parallel
-// region, so that running out of memory is an exception and not a crash inside OpenMP.
+// What each thread needs to rank a row. Allocated once for all threads, before the parallel region, so
+// that running out of memory is an exception and not a crash inside OpenMP.
 template <class Key>
 class Workspace {
  public:
-  Workspace(std::int64_t n, int threads) : n_(n) {
-    const std::size_t pairs = sizeof(Keyed<Key>) * static_cast<std::size_t>(n) * 2 * threads;
-    const std::size_t counts = sizeof(std::uint32_t) * kDigits * digit_count<Key>() * threads;
-    memory_ = static_cast<char*>(std::malloc(pairs + counts));
+  Workspace(std::int64_t n, int threads) : n_(n), bytes_((sizeof(Key) + 8) * n + 8 * kDigits) {
+    bytes_ = (bytes_ + 63) / 64 * 64;
+    memory_ = static_cast<char*>(std::malloc(bytes_ * threads));
     if (memory_ == nullptr) throw std::bad_alloc();
-    counts_ = reinterpret_cast<std::uint32_t*>(memory_ + pairs);
   }
   Workspace(const Workspace&) = delete;
   Workspace& operator=(const Workspace&) = delete;
   ~Workspace() { std::free(memory_); }
 
-  Keyed<Key>* items(int thread) { return reinterpret_cast<Keyed<Key>*>(memory_) + 2 * n_ * thread; }
-  Keyed<Key>* scratch(int thread) { return items(thread) + n_; }
-  std::uint32_t* counts(int thread) { return counts_ + kDigits * digit_count<Key>() * thread; }
+  RankScratch<Key> of(int thread) const {
+    char* keys = memory_ + bytes_ * thread;
+    auto* items = reinterpret_cast<std::uint32_t*>(keys + sizeof(Key) * n_);
+    return {reinterpret_cast<Key*>(keys), items, items + n_, items + 2 * n_};
+  }
 
  private:
   std::int64_t n_;
+  std::size_t bytes_;
   char* memory_;
-  std::uint32_t* counts_;
 };
 
 // Ranks `rows` rows whose distances `value(row, column)` gives.
@@ -42,17 +42,14 @@ template <class F, class Value>
 void rank_rows(std::int64_t rows, std::int64_t n, std::int64_t first_row, std::int32_t* ranks, int threads,
                Value value) {
   using Key = typename KeyOf<F>::type;
-  Workspace<Key> workspace(n, threads);
+  const Workspace<Key> workspace(n, threads);
 #pragma omp parallel num_threads(threads)
   {
-    const int thread = thread_index();
-    Keyed<Key>* items = workspace.items(thread);
+    const RankScratch<Key> scratch = workspace.of(thread_index());
 #pragma omp for schedule(dynamic, 4)
     for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t j = 0; j < n; ++j)
-        items[j] = {order_key(value(i, j)), static_cast<std::uint32_t>(j)};
-      items[first_row + i].key = 0;  // an item is its own nearest neighbor, whatever rounding says
-      rank_items(items, workspace.scratch(thread), workspace.counts(thread), n, ranks + i * n);
+      for (std::int64_t j = 0; j < n; ++j) scratch.keys[j] = order_key(value(i, j));
+      rank_row(scratch, n, first_row + i, ranks + i * n);
     }
   }
 }

@@ -6,6 +6,7 @@ import torch
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
+from diptych.rdx.distances import safely_scaled
 
 
 @dataclass(frozen=True)
@@ -55,17 +56,22 @@ def align_by_cka(
         O(n d (d + d_t)) once, then O(d³ + d² d_t) per step.
 
     Raises:
-        ValueError: Different numbers of items, fewer than 4, NaN or Inf, an option out of range.
+        ValueError: Different numbers of items, fewer than two on either side of the split, NaN or Inf,
+            all items the same, an option out of range.
         TypeError: Not an array of real numbers.
     """
-    tensor_x, tensor_y = floating(to_tensor("x", x)), floating(to_tensor("target", target))
+    tensor_x = floating(to_tensor("x", x)).detach()
+    tensor_y = floating(to_tensor("target", target)).detach()
     for name, tensor in (("x", tensor_x), ("target", tensor_y)):
         _checks.matrix(name, tensor)
         _checks.finite(name, tensor)
+        if bool((tensor == tensor[0]).all()):
+            raise ValueError(f"{name}: all items are the same, CKA is not defined")
     _checks.same_rows("x", tensor_x, "target", tensor_y)
     _checks.same_device(x=tensor_x, target=tensor_y)
     _checks.within("steps", steps, 0, float("inf"))
     _checks.positive("learning_rate", learning_rate)
+    _checks.within("validation_share", validation_share, 0, 1)
     n = len(tensor_x)
     held_out = round(validation_share * n)
     if not 2 <= held_out <= n - 2:
@@ -75,10 +81,12 @@ def align_by_cka(
         )
     order = torch.randperm(n, generator=torch.Generator().manual_seed(seed)).to(tensor_x.device)
     dtype = torch.promote_types(tensor_x.dtype, tensor_y.dtype)
-    tensor_x, tensor_y = tensor_x.to(dtype), tensor_y.to(dtype)
-    train = _Moments(tensor_x[order[held_out:]], tensor_y[order[held_out:]])
-    validation = _Moments(tensor_x[order[:held_out]], tensor_y[order[:held_out]])
-    alignment = _descend(train, validation, steps, learning_rate)
+    tensor_x, tensor_y = safely_scaled(tensor_x.to(dtype)), safely_scaled(tensor_y.to(dtype))
+    # The caller may have switched gradients off around everything that is no training of theirs.
+    with torch.inference_mode(False), torch.enable_grad():
+        train = _Moments(tensor_x[order[held_out:]], tensor_y[order[held_out:]])
+        validation = _Moments(tensor_x[order[:held_out]], tensor_y[order[:held_out]])
+        alignment = _descend(train, validation, steps, learning_rate)
     matrix = returner(x)(alignment.matrix)
     return Alignment(matrix, alignment.cka_before, alignment.cka_after, alignment.step)
 

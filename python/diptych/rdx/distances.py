@@ -1,14 +1,36 @@
 """The three distances between items that RDX can be run with and scored by."""
 
+import math
+
 import torch
 
 from diptych import ops
+from diptych.ops import _products
 from diptych.ops.pairwise_distances import reference as direct_distances
 
 DISTANCES = ("neighborhood", "max", "local")
 
 #: The neighbor whose distance sets the local scale (Zelnik-Manor & Perona 2004).
 LOCAL_NEIGHBOR = 7
+
+# Peaks between 1 / _SAFE_PEAK and _SAFE_PEAK leave room for the fourth powers that CKA takes in float32.
+_SAFE_PEAK = 2.0**10
+
+
+def safely_scaled(x: torch.Tensor) -> torch.Tensor:
+    """Bring embeddings into the range where squares of float32 neither over- nor underflow.
+
+    RDX does not depend on the scale of an embedding; division by a power of two keeps it exact. Returns
+    ``x`` itself where its largest entry is harmless, else a new (n, d) of the same dtype.
+    """
+    low, high = x.aminmax()
+    peak = max(-float(low), float(high))
+    if peak == 0 or 1 / _SAFE_PEAK <= peak <= _SAFE_PEAK:
+        return x
+    # In two steps: a power of two that lifts the smallest numbers is itself too large for the dtype.
+    exponent = math.frexp(peak)[1]
+    half = exponent // 2
+    return x * 2.0**-half * 2.0 ** (half - exponent)
 
 
 def distance_matrix(x: torch.Tensor, distance: str, *, published: bool = False) -> torch.Tensor:
@@ -31,6 +53,8 @@ def distance_matrix(x: torch.Tensor, distance: str, *, published: bool = False) 
     """
     if distance == "neighborhood":
         return ops.neighbor_ranks(x, check=False)
+    if x.dtype == torch.float64:
+        x = _products.centered(x)  # before float32 loses what a large offset leaves
     distances = ops.pairwise_distances(x.float(), check=False)
     if distance == "max":
         return distances.div_(distances.max().clamp(min=torch.finfo(distances.dtype).tiny))

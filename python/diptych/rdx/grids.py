@@ -6,7 +6,8 @@ from diptych import ops
 
 CONVENTIONS = ("default", "paper", "published-code")
 
-_CHUNK = 8192
+# Entries of the scratch in which submatrices are summed.
+_SCRATCH = 1 << 22
 
 
 def cluster_grids(
@@ -65,11 +66,12 @@ def _submatrix_sums(affinity: torch.Tensor, neighbors: torch.Tensor) -> torch.Te
     own = torch.arange(n, device=affinity.device)[:, None]
     present = torch.cat([torch.ones_like(own, dtype=torch.bool), neighbors >= 0], 1)
     groups = torch.cat([own, neighbors.clamp(min=0)], 1)
-    for start in range(0, n, _CHUNK):
-        group, mask = groups[start : start + _CHUNK], present[start : start + _CHUNK]
+    rows = max(1, _SCRATCH // groups.shape[1] ** 2)
+    for start in range(0, n, rows):
+        group, mask = groups[start : start + rows], present[start : start + rows]
         pairs = mask[:, :, None] & mask[:, None, :]
         among = affinity[group[:, :, None], group[:, None, :]] * pairs
-        sums[start : start + _CHUNK] = among.sum((1, 2)) - among.diagonal(dim1=1, dim2=2).sum(1)
+        sums[start : start + rows] = among.sum((1, 2)) - among.diagonal(dim1=1, dim2=2).sum(1)
     return sums
 
 

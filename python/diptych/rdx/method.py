@@ -1,6 +1,8 @@
 """RDX: two representations of the same items in, explanations of their differences out."""
 
 import os
+from dataclasses import replace
+from numbers import Integral, Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +15,7 @@ from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
 from diptych.rdx.align import align_by_cka
-from diptych.rdx.distances import DISTANCES, distance_matrix
+from diptych.rdx.distances import DISTANCES, distance_matrix, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
@@ -80,20 +82,21 @@ def compare(
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
             of range, a file that cannot be read; the message names the argument.
-        TypeError: Not an array of real numbers.
+        TypeError: Not an array of real numbers, an option of another type.
         FileNotFoundError: No such file.
     """
-    parameters = Parameters(
-        n_explanations, grid_size, gamma, beta, distance, difference, sampling, align, conventions, seed
+    parameters = _checked_parameters(
+        Parameters(
+            n_explanations, grid_size, gamma, beta, distance, difference, sampling, align, conventions, seed
+        )
     )
-    _check_parameters(parameters)
-    first, second = _load("a", a, device), _load("b", b, device)
-    _check_pair(first, second, parameters)
+    loaded = _load("a", a, device), _load("b", b, device)
+    _check_pair(*loaded, parameters)
     with Stages(_COSTS, enabled=progress) as stages:
-        raw = first, second
+        raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
-            first, second = _aligned(first, second, align, seed)
+            first, second = _aligned(first, second, align, parameters.seed)
         stages.enter("distances")
         near_a, near_b, mutual = _distances(first, second, raw, parameters)
         stages.enter("affinity")
@@ -118,7 +121,7 @@ def compare(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
-        embeddings=(raw[0].cpu().numpy(), raw[1].cpu().numpy()),
+        embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
         cka=cka,
         mutual_knn=mutual,
         seconds=stages.seconds,
@@ -126,7 +129,14 @@ def compare(
     )
 
 
-def _check_parameters(p: Parameters) -> None:
+def _checked_parameters(p: Parameters) -> Parameters:
+    """Refuse what is out of range; numpy's scalars become Python's, which JSON can hold."""
+    for name in ("n_explanations", "grid_size", "seed"):
+        if not isinstance(getattr(p, name), Integral):
+            raise TypeError(f"{name}: expected an integer, found {getattr(p, name)!r}")
+    for name in ("gamma", "beta"):
+        if not isinstance(getattr(p, name), Real):
+            raise TypeError(f"{name}: expected a number, found {getattr(p, name)!r}")
     _checks.within("n_explanations", p.n_explanations, 1, float("inf"))
     _checks.within("grid_size", p.grid_size, 1, 257)
     _checks.positive("gamma", p.gamma)
@@ -137,17 +147,33 @@ def _check_parameters(p: Parameters) -> None:
     _checks.one_of("sampling", p.sampling, SAMPLINGS)
     _checks.one_of("align", p.align, ALIGNMENTS)
     _checks.one_of("conventions", p.conventions, CONVENTIONS)
+    _checks.within("seed", p.seed, 0, 2**63 - 1)
+    return replace(
+        p,
+        n_explanations=int(p.n_explanations),
+        grid_size=int(p.grid_size),
+        gamma=float(p.gamma),
+        beta=float(p.beta),
+        seed=int(p.seed),
+    )
 
 
 def _load(name: str, source: Source, device: str | torch.device | None) -> torch.Tensor:
     array = load_embedding(source) if isinstance(source, str | os.PathLike) else source
     tensor = floating(to_tensor(name, array)).detach()
-    tensor = tensor if device is None else tensor.to(device)
+    tensor = tensor if device is None else tensor.to(_checked_device(device))
     _checks.matrix(name, tensor)
     _checks.finite(name, tensor)
     if bool((tensor == tensor[0]).all()):
         raise ValueError(f"{name}: all items have the same embedding, there is nothing to compare")
     return tensor
+
+
+def _checked_device(device: str | torch.device) -> torch.device:
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise ValueError(f"device: cannot compute on {device!r}: {error}") from error
 
 
 def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:

@@ -178,6 +178,8 @@ class RDXResult:
         try:
             with np.load(Path(path), allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
+            if "meta" not in arrays:
+                raise ValueError("it holds other arrays")
             meta = json.loads(str(arrays["meta"]))
             if meta["format"] > _FORMAT:
                 raise ValueError(f"it has format {meta['format']}, this version reads {_FORMAT}")

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
-from diptych.rdx.distances import DISTANCES, distances_among
+from diptych.rdx.distances import DISTANCES, distances_among, safely_scaled
+from diptych.rdx.grids import CONVENTIONS
 
 
 def binary_success_rate(
@@ -38,9 +39,11 @@ def binary_success_rate(
         O(k n d) time and O(k n) memory for k distinct items in the grids; ``"max"`` adds O(n² d) time.
 
     Raises:
-        ValueError: Different numbers of items, an index out of range, an unknown distance, NaN or Inf.
+        ValueError: Different numbers of items, an index out of range, an unknown distance or convention,
+            NaN or Inf.
         TypeError: Indices that are not integers.
     """
+    _checks.one_of("conventions", conventions, CONVENTIONS)
     rates, sizes = success_rates(grids, a, b, distance, conventions=conventions)
     weights = [size * (size - 1) for size in sizes]
     if sum(weights) == 0:
@@ -52,7 +55,7 @@ def success_rates(
     grids: Sequence[Array], a: Array, b: Array, distance: str, *, conventions: str = "default"
 ) -> tuple[NDArray[np.float64], list[int]]:
     """Binary success rate of each grid (NaN for one item) and the grids' sizes."""
-    tensor_a, tensor_b = floating(to_tensor("a", a)), floating(to_tensor("b", b))
+    tensor_a, tensor_b = floating(to_tensor("a", a)).detach(), floating(to_tensor("b", b)).detach()
     _checks.one_of("distance", distance, DISTANCES)
     for name, tensor in (("a", tensor_a), ("b", tensor_b)):
         _checks.matrix(name, tensor)
@@ -65,8 +68,8 @@ def success_rates(
     items, places = torch.cat(indices).unique(return_inverse=True)
     items = items.to(tensor_a.device)
     published = conventions == "published-code"
-    near_a = distances_among(items, tensor_a, distance, published=published)
-    near_b = distances_among(items, tensor_b, distance, published=published)
+    near_a = distances_among(items, safely_scaled(tensor_a), distance, published=published)
+    near_b = distances_among(items, safely_scaled(tensor_b), distance, published=published)
     success = (near_a < near_b).fill_diagonal_(False).cpu()
     rates = []
     for grid in places.split([len(grid) for grid in indices]):
@@ -78,10 +81,12 @@ def success_rates(
 
 def _checked_grid(number: int, grid: Array, n: int) -> torch.Tensor:
     tensor = to_tensor(f"grids[{number}]", grid)
+    if tensor.shape == (0,):
+        return tensor.long().cpu()  # an empty list has no dtype of its own
     if tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise TypeError(f"grids[{number}]: expected integer indices, found {tensor.dtype}")
     if tensor.ndim != 1:
         raise ValueError(f"grids[{number}]: expected a list of indices, found shape {tuple(tensor.shape)}")
-    if len(tensor) and not (int(tensor.min()) >= 0 and int(tensor.max()) < n):
+    if not (int(tensor.min()) >= 0 and int(tensor.max()) < n):
         raise ValueError(f"grids[{number}]: expected indices 0 to {n - 1}, found {tensor.tolist()}")
     return tensor.long().cpu()

@@ -30,14 +30,15 @@ def gamma_sweep(
     Raises:
         ValueError: No gammas, or as :func:`diptych.rdx.compare`.
     """
-    if not gammas:
+    values = sorted({float(gamma) for gamma in gammas})
+    if not values:
         raise ValueError("gammas: expected at least one value, found none")
     if "gamma" in options:
         raise ValueError("gamma: expected in gammas, found as an option")
     best: RDXResult | None = None
     best_rate = -math.inf
     rates: dict[float, float] = {}
-    for gamma in sorted(set(gammas)):
+    for gamma in values:
         result = compare(a, b, gamma=gamma, **options)
         rates[gamma] = (result.a.bsr + result.b.bsr) / 2
         if best is None or rates[gamma] > best_rate:

@@ -1,0 +1,227 @@
+"""RDX on 5,000 items, both directions, against the pipeline one would write with numpy and scikit-learn.
+
+Counted for n = 5000, d = 64, two threads (bytes are of the n × n float32 arrays, 100 MB each):
+
+- distances and ranks of both: 2 × 3.2 GFLOP of GEMM, and per item a radix sort of its row in cache;
+- affinities of both directions: 200 MB read and 200 MB written, one tanh and one exp per entry;
+- spectral embedding: one 100 MB read per pass and direction, about 10 passes each;
+- grids and scores: one 100 MB read per direction for the neighbors, the rest is small.
+
+Run: pytest benchmarks/bench_rdx.py
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import race, spread
+from diptych import ops, rdx
+from diptych.rdx.data import load_mnist, relabel
+from diptych.rdx.train import embed, train
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_rand_score
+
+N, D, M = 5000, 64, 5
+GAMMA, BETA = 0.1, 5.0
+
+
+@pytest.fixture(scope="module")
+def embeddings():
+    """M_35 and M_b on the 5,000 MNIST images."""
+    digits = load_mnist()
+    models = (train(data, progress=False).model for data in (relabel(digits, {5: 3}), digits))
+    return [embed(model, digits.images) for model in models]
+
+
+def naive_distances(x):
+    squares = (x * x).sum(1)
+    return np.sqrt(np.maximum(squares[:, None] + squares[None, :] - 2 * (x @ x.T), 0))
+
+
+def naive_ranks(distances):
+    return distances.argsort(1).argsort(1)
+
+
+def naive_affinity(ranks_a, ranks_b):
+    a, b = ranks_a.astype(np.float32), ranks_b.astype(np.float32)
+    nearest = np.minimum(a, b)
+    np.fill_diagonal(nearest, 1)
+    difference = np.tanh(np.float32(GAMMA) * (a - b) / nearest)
+    np.fill_diagonal(difference, 0)
+    affinity = np.exp(np.float32(-BETA) * difference)
+    return (affinity + affinity.T) / 2
+
+
+def naive_clusters(affinity, seed=0):
+    return SpectralClustering(M + 1, affinity="precomputed", random_state=seed).fit_predict(affinity)
+
+
+def naive_compare(a, b):
+    """Labels of both directions; the grids, which cost little, are left out in the baseline's favour."""
+    ranks_a, ranks_b = naive_ranks(naive_distances(a)), naive_ranks(naive_distances(b))
+    return [naive_clusters(naive_affinity(*pair)) for pair in ((ranks_a, ranks_b), (ranks_b, ranks_a))]
+
+
+def agreement(affinity, ours, theirs, theirs_again):
+    """How our labels compare with scikit-learn's: cut ratio, ARI, and its own ARI under another seed."""
+    return {
+        "cut_ratio": ops.normalized_cut(affinity, ours) / ops.normalized_cut(affinity, theirs),
+        "ari": adjusted_rand_score(ours, theirs),
+        "self_ari": adjusted_rand_score(theirs, theirs_again),
+    }
+
+
+def test_compare(benchmark, recorder, embeddings):
+    a, b = embeddings
+    ranks_a, ranks_b = (naive_ranks(naive_distances(x)) for x in (a, b))
+    errors = []
+    for pair in ((ranks_a, ranks_b), (ranks_b, ranks_a)):
+        affinity = naive_affinity(*pair)
+        ours = ops.spectral_clusters(affinity, M + 1)
+        errors.append(agreement(affinity, ours, naive_clusters(affinity), naive_clusters(affinity, 1)))
+    for error in errors:  # never time a wrong answer
+        assert error["cut_ratio"] <= 1.001
+        assert error["ari"] >= min(0.96, error["self_ari"])
+
+    def ours():
+        return rdx.compare(a, b, n_explanations=M, progress=False)
+
+    times, baselines = race(benchmark, ours, {"numpy + scikit-learn": lambda: naive_compare(a, b)}, 3)
+    naive = baselines["numpy + scikit-learn"]
+    recorder.add(
+        op="rdx.compare, both directions",
+        shape=f"n={N} d={D} m={M}",
+        dtype="float32",
+        backend="cpu",
+        **spread(times),
+        baseline="numpy + scikit-learn",
+        baseline_p20_s=float(np.percentile(naive, 20)),
+        ratio=min(naive) / min(times),
+        error=json.dumps({key: round(min(e[key] for e in errors), 4) for key in errors[0]}),
+    )
+    assert min(naive) / min(times) >= 15
+
+
+def test_neighbor_ranks(benchmark, recorder, embeddings, limits):
+    x = embeddings[0]
+    out = np.empty((N, N), np.int32)
+    exact = naive_ranks(naive_distances(x.astype(np.float64)))
+    np.fill_diagonal(exact, 0)
+    wrong = float((ops.neighbor_ranks(x) != exact).mean())
+    # float32 against float64 distances: near-ties swap, 0.02-0.2 % of entries (DESIGN.md).
+    assert wrong < 2e-3
+
+    times, baselines = race(
+        benchmark,
+        lambda: ops.neighbor_ranks(x, out=out),
+        {"numpy double argsort": lambda: naive_ranks(naive_distances(x))},
+        7,
+    )
+    record_pass(
+        recorder, "neighbor_ranks", times, baselines, bytes_moved=4 * N * N, limits=limits, error=wrong
+    )
+
+
+def test_difference_affinity(benchmark, recorder, embeddings, limits):
+    ranks = [ops.neighbor_ranks(x) for x in embeddings]
+    out = np.empty((N, N), np.float32), np.empty((N, N), np.float32)
+    found = ops.difference_affinity(*ranks, GAMMA, BETA)[0]
+    error = float(np.abs(found / naive_affinity(*(r.astype(np.float64) for r in ranks)) - 1).max())
+    assert error < 1e-5  # a few ulp of float32 in tanh and exp, times beta
+
+    times, baselines = race(
+        benchmark,
+        lambda: ops.difference_affinity(*ranks, GAMMA, BETA, out=out, check=False),
+        {"numpy": lambda: (naive_affinity(*ranks), naive_affinity(*ranks[::-1]))},
+        7,
+    )
+    record_pass(
+        recorder, "difference_affinity", times, baselines, bytes_moved=16 * N * N, limits=limits, error=error
+    )
+
+
+def test_spectral_clusters(benchmark, recorder, embeddings, limits):
+    ranks = [ops.neighbor_ranks(x) for x in embeddings]
+    affinity = ops.difference_affinity(*ranks, GAMMA, BETA)[0]
+    embedding = ops.spectral_embedding(affinity, M + 1)
+    theirs = naive_clusters(affinity)
+    error = agreement(affinity, ops.spectral_clusters(affinity, M + 1), theirs, naive_clusters(affinity, 1))
+    assert error["cut_ratio"] <= 1.001
+
+    times, baselines = race(
+        benchmark,
+        lambda: ops.spectral_clusters(affinity, M + 1, check=False),
+        {"scikit-learn": lambda: naive_clusters(affinity)},
+        3,
+    )
+    record_pass(
+        recorder,
+        f"spectral_clusters, {embedding.passes} passes",
+        times,
+        baselines,
+        bytes_moved=4 * N * N * embedding.passes,
+        limits=limits,
+        error=json.dumps({key: round(value, 4) for key, value in error.items()}),
+    )
+
+
+def record_pass(recorder, op, times, baselines, *, bytes_moved, limits, error):
+    (name, theirs), own = next(iter(baselines.items())), spread(times)
+    rate = bytes_moved / own["p20_s"]
+    recorder.add(
+        op=op,
+        shape=f"n={N}" if "ranks" not in op else f"n={N} d={D}",
+        dtype="float32",
+        backend=ops.last_backend(),
+        **own,
+        rate=rate / 1e9,
+        unit="GB/s",
+        share_of_limit=rate / limits["copy"],
+        baseline=name,
+        baseline_p20_s=float(np.percentile(theirs, 20)),
+        ratio=float(np.percentile(theirs, 20)) / own["p20_s"],
+        error=error,
+    )
+
+
+PEAK = """
+import resource, sys
+import numpy as np
+import torch
+from diptych import rdx
+torch.set_num_threads(2)
+rng = np.random.default_rng(0)
+a, b = rng.standard_normal((2, {n}, {d}), dtype=np.float32)
+rdx.compare(a[:300], b[:300], progress=False)  # loads every library
+def resident(field):
+    lines = open("/proc/self/status").read().splitlines()
+    return int(next(line for line in lines if line.startswith(field)).split()[1]) * 1024
+before = resident("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # resets the high-water mark
+rdx.compare(a, b, progress=False)
+print(resident("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_peak_memory(recorder):
+    script = PEAK.format(n=N, d=D)
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    peak = int(run.stdout)
+    recorder.add(
+        op="rdx.compare, peak memory above the inputs",
+        shape=f"n={N} d={D} m={M}",
+        dtype="float32",
+        backend="cpu",
+        peak_memory_bytes=peak,
+        ratio=peak / (4 * N * N),
+        unit="n² float32",
+    )
+    assert peak <= 2.5 * 4 * N * N
+
+
+def test_threads_are_two():
+    assert torch.get_num_threads() == 2, "the figures are for two threads: set OMP_NUM_THREADS=2"

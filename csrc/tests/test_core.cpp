@@ -1,0 +1,183 @@
+// The functions of core/, one by one, as the portable build compiles them.
+#include "../core/difference.hpp"
+#include "../core/distance.hpp"
+#include "../core/elementary.hpp"
+#include "../core/knn_row.hpp"
+#include "../core/rank_row.hpp"
+#include "check.hpp"
+#include "data.hpp"
+
+using namespace diptych::core::DIPTYCH_ISA;
+using namespace diptych::tests;
+using diptych::core::Difference;
+
+namespace {
+
+constexpr std::uint32_t kStride = 1021;  // a prime: one float in a thousand, about two million of them
+
+template <class F>
+std::vector<std::int32_t> ranks_by_rank_row(const std::vector<F>& row, std::int64_t self) {
+  using Key = typename KeyOf<F>::type;
+  const auto n = static_cast<std::int64_t>(row.size());
+  std::vector<Key> keys(n);
+  std::vector<std::uint32_t> items(n), packed(n), counts(2 * kDigits, 0xdeadbeef);
+  std::vector<std::int32_t> ranks(n, -1);
+  for (std::int64_t j = 0; j < n; ++j) keys[j] = order_key(row[j]);
+  rank_row(RankScratch<Key>{keys.data(), items.data(), packed.data(), counts.data()}, n, self, ranks.data());
+  return ranks;
+}
+
+template <class F>
+void check_ranks() {
+  for (const std::int64_t n : kSizes)
+    for (const Values kind : kValues)
+      for (const std::int64_t self : {std::int64_t(0), n / 2, n - 1}) {
+        const std::vector<F> row = values<F>(kind, n, 7);
+        CHECK(ranks_by_rank_row(row, self) == ranks_by_sorting(row.data(), n, self), label(kind, n));
+      }
+}
+
+template <class F>
+void check_keys() {
+  const F top = std::numeric_limits<F>::max(), tiny = std::numeric_limits<F>::denorm_min();
+  const F infinity = std::numeric_limits<F>::infinity();
+  const std::vector<F> ascending = {-infinity, -top, F(-1), -tiny, F(0), tiny, 2 * tiny,
+                                    std::numeric_limits<F>::min(), F(1), top, infinity};
+  for (std::size_t i = 1; i < ascending.size(); ++i)
+    CHECK(order_key(ascending[i - 1]) < order_key(ascending[i]), std::to_string(i));
+  CHECK(order_key(-F(0)) == order_key(F(0)), "the two zeros tie");
+  for (const F value : ascending) CHECK(order_key(value) > 0, "room for the row's own item");
+}
+
+}  // namespace
+
+TEST(exponential_is_accurate_over_its_range) {
+  double worst = 0;
+  sweep(0.0f, 87.0f, kStride, [&](float x) {
+    worst = std::max(worst, ulps(exponential(x), std::exp(static_cast<double>(x))));
+  });
+  std::printf("exponential(float): at most %.3f ulp\n", worst);
+  CHECK(worst <= kExponentialUlps, std::to_string(worst));
+  CHECK(exponential(0.0f) == 1.0f && exponential(-0.0f) == 1.0f, "exp(0)");
+}
+
+TEST(exponential_is_clamped_where_it_would_overflow) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  for (const float x : {88.0f, 1e30f, infinity}) {
+    CHECK(exponential(x) == exponential(87.0f), std::to_string(x));
+    CHECK(exponential(-x) == exponential(-87.0f), std::to_string(-x));
+  }
+  CHECK(std::isnormal(exponential(-87.0f)) && std::isfinite(1.0f / exponential(-87.0f)), "reciprocal");
+  CHECK(exponential(1e300) == exponential(700.0) && exponential(-1e300) == exponential(-700.0), "double");
+}
+
+TEST(exponential_of_doubles_is_the_library_function) {
+  for (double x = -700; x <= 700; x += 0.37)
+    CHECK(ulps(exponential(x), std::exp(static_cast<long double>(x))) < 1.0, std::to_string(x));
+}
+
+TEST(hyperbolic_tangent_is_accurate_over_all_numbers) {
+  double worst = 0;
+  sweep(0.0f, std::numeric_limits<float>::max(), kStride, [&](float x) {
+    worst = std::max(worst, ulps(hyperbolic_tangent(x), std::tanh(static_cast<double>(x))));
+  });
+  std::printf("hyperbolic_tangent(float): at most %.3f ulp\n", worst);
+  CHECK(worst <= kTangentUlps, std::to_string(worst));
+}
+
+TEST(hyperbolic_tangent_is_odd_and_bounded) {
+  sweep(0.0f, std::numeric_limits<float>::infinity(), 65537, [](float x) {
+    const float t = hyperbolic_tangent(x);
+    CHECK(t == -hyperbolic_tangent(-x), std::to_string(x));
+    CHECK(std::fabs(t) <= 1.0f, std::to_string(x));
+  });
+  CHECK(hyperbolic_tangent(40.0f) == 1.0f && hyperbolic_tangent(40.0) == 1.0, "40 saturates");
+}
+
+TEST(locally_biased_difference_is_its_definition) {
+  const std::vector<double> numbers = {0, 1, 2, 3, 10, 57, 999, 4999, 0.125, 1e-3, 1e6};
+  for (const double a : numbers)
+    for (const double b : numbers)
+      for (const double gamma : {0.05, 0.1, 2.0})
+        for (const double offset : {0.0, 1.0}) {
+          const float fa = static_cast<float>(a), fb = static_cast<float>(b);
+          const float fg = static_cast<float>(gamma), fo = static_cast<float>(offset);
+          const float g = locally_biased(fa, fb, fg, fo);
+          // The argument carries four roundings (half an ulp each), of which tanh keeps the relative
+          // size at most; in ulps of a result that may sit in the next binade down, twice that.
+          CHECK(ulps(g, biased_definition(fa, fb, fg, fo)) <= kTangentUlps + 4,
+                std::to_string(a) + " " + std::to_string(b));
+          CHECK(g == -locally_biased(fb, fa, fg, fo), "swapping the two swaps the sign");
+          // libm's tanh keeps within 2 ulp.
+          CHECK(ulps(locally_biased(a, b, gamma, offset), biased_definition(a, b, gamma, offset)) <= 2 + 4,
+                std::to_string(a) + " " + std::to_string(b));
+        }
+}
+
+TEST(locally_biased_difference_takes_its_limits_at_zero) {
+  for (const float zero : {0.0f, -0.0f}) {
+    CHECK(locally_biased(zero, 0.0f, 0.1f, 0.0f) == 0.0f, "0/0");
+    CHECK(locally_biased(0.0f, zero, 0.1f, 0.0f) == 0.0f, "0/0");
+    CHECK(locally_biased(3.0f, zero, 0.1f, 0.0f) == 1.0f, "x/0");
+    CHECK(locally_biased(zero, 3.0f, 0.1f, 0.0f) == -1.0f, "-x/0");
+    CHECK(locally_biased(zero, 3.0f, 0.1f, 1.0f) == hyperbolic_tangent(-0.1f * 3.0f), "offset 1");
+  }
+  CHECK(locally_biased(3.0, 0.0, 0.1, 0.0) == 1.0 && locally_biased(0.0, 0.0, 0.1, 0.0) == 0.0, "double");
+}
+
+TEST(locally_biased_difference_of_denormals_does_not_vanish) {
+  const float tiny = std::numeric_limits<float>::denorm_min();
+  CHECK(ulps(locally_biased(3 * tiny, tiny, 0.1f, 0.0f), std::tanh(0.1L * 2)) <= kTangentUlps + 4, "2/1");
+  CHECK(locally_biased(1e38f, tiny, 0.1f, 0.0f) == 1.0f, "an overflowing quotient saturates");
+}
+
+TEST(subtraction_is_a_scaled_gap) {
+  CHECK(difference<Difference::subtraction>(5.0f, 2.0f, 0.5f, 9.0f) == 1.5f, "offset plays no part");
+  CHECK((difference<Difference::locally_biased>(5.0, 2.0, 0.5, 1.0)) == locally_biased(5.0, 2.0, 0.5, 1.0),
+        "by name");
+}
+
+TEST(squared_distance_is_never_negative_and_zero_for_equal_rows) {
+  CHECK(squared_distance(25.0f, 4.0f, 6.0f) == 17.0f, "integers are exact");
+  CHECK(squared_distance(1.0f, 1.0f, std::nextafter(1.0f, 2.0f)) == 0.0f, "rounding below zero");
+  for (const double norm : values<double>(Values::uniform, 100, 3))
+    CHECK(squared_distance(norm, norm, norm) == 0.0, std::to_string(norm));
+}
+
+TEST(order_keys_sort_as_floats_do) { check_keys<float>(); }
+TEST(order_keys_sort_as_doubles_do) { check_keys<double>(); }
+TEST(rank_row_is_a_stable_sort_of_floats) { check_ranks<float>(); }
+TEST(rank_row_is_a_stable_sort_of_doubles) { check_ranks<double>(); }
+
+// The public functions refuse NaN; what gets past them must not write out of bounds or hang.
+TEST(ranks_of_a_row_with_nan_are_a_permutation) {
+  for (const float nan : {std::nanf(""), -std::nanf("")})
+    for (const std::int64_t n : {std::int64_t(2), std::int64_t(33), std::int64_t(1023)}) {
+      std::vector<float> row = values<float>(Values::uniform, n, 47);
+      row[n / 2] = row[n - 1] = nan;
+      std::vector<std::int32_t> ranks = ranks_by_rank_row(row, 0), places(n);
+      CHECK(ranks[0] == 0, "self first");
+      std::sort(ranks.begin(), ranks.end());
+      std::iota(places.begin(), places.end(), 0);
+      CHECK(ranks == places, "n " + std::to_string(n));
+    }
+}
+
+TEST(knn_of_row_is_a_stable_sort_inside_the_cluster) {
+  for (const std::int64_t n : kSizes)
+    for (const Values kind : {Values::uniform, Values::few_distinct, Values::ascending}) {
+      const std::vector<float> row = values<float>(kind, n, 11);
+      std::vector<std::int64_t> labels(n);
+      for (std::int64_t j = 0; j < n; ++j) labels[j] = j % 4 - 1;
+      for (const std::int64_t self : {std::int64_t(0), n / 2, n - 1})
+        for (const int k : {0, 1, 2, 8}) {
+          std::vector<float> best(k);
+          std::vector<std::int64_t> neighbors(k);
+          const int found = knn_of_row(row.data(), labels.data(), n, self, k, best.data(), neighbors.data());
+          neighbors.resize(found);
+          CHECK(neighbors == knn_by_sorting(row.data(), labels.data(), n, self, k), label(kind, n));
+          for (int place = 0; place < found; ++place)
+            CHECK(best[place] == row[neighbors[place]], label(kind, n));
+        }
+    }
+}

@@ -1,0 +1,12 @@
+"""One self-contained page that shows what a comparison found: :func:`diptych.report.write`."""
+
+try:
+    from diptych.report.write import write
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.split(".")[0] == "diptych":
+        raise
+    raise ModuleNotFoundError(
+        f"diptych.report needs {error.name}: pip install 'diptych[report]'", name=error.name
+    ) from error
+
+__all__ = ["write"]
