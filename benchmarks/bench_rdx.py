@@ -17,12 +17,13 @@ import sys
 import numpy as np
 import pytest
 import torch
+from sklearn.cluster import SpectralClustering
+from sklearn.metrics import adjusted_rand_score
+
 from conftest import race, spread
 from diptych import ops, rdx
 from diptych.rdx.data import load_mnist, relabel
 from diptych.rdx.train import embed, train
-from sklearn.cluster import SpectralClustering
-from sklearn.metrics import adjusted_rand_score
 
 N, D, M = 5000, 64, 5
 GAMMA, BETA = 0.1, 5.0

@@ -121,9 +121,10 @@ def machine() -> str:
 
 
 def versions() -> str:
-    import diptych
     import scipy
     import sklearn
+
+    import diptych
 
     info = diptych.build_info()
     return (

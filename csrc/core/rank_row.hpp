@@ -156,8 +156,7 @@ inline void rank_row(RankScratch<Key> s, std::int64_t n, std::int64_t self, std:
     if (settle(s, n, ranks)) return;
   }
   sort_by_all_digits(s, n);
-  for (std::int64_t place = 0; place < n; ++place)
-    ranks[s.items[place]] = static_cast<std::int32_t>(place);
+  for (std::int64_t place = 0; place < n; ++place) ranks[s.items[place]] = static_cast<std::int32_t>(place);
 }
 
 }  // namespace diptych::core::DIPTYCH_ISA

@@ -57,8 +57,8 @@ void rank_rows(std::int64_t rows, std::int64_t n, std::int64_t first_row, std::i
 }  // namespace
 
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
-           std::int32_t* ranks, int threads) {
+void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row, std::int32_t* ranks,
+           int threads) {
   rank_rows<F>(rows, n, first_row, ranks, threads,
                [=](std::int64_t i, std::int64_t j) { return distances[i * n + j]; });
 }

@@ -33,14 +33,14 @@ inline void report(const char* file, int line, const std::string& what) {
 
 }  // namespace diptych::tests
 
-#define TEST(name)                                                                       \
-  static void name();                                                                    \
+#define TEST(name)                                                                          \
+  static void name();                                                                       \
   [[maybe_unused]] static const bool name##_enrolled = diptych::tests::enroll(#name, name); \
   static void name()
 
 // CHECK(condition, explanation): the explanation is built only when the condition fails.
-#define CHECK(condition, ...)                                                                        \
-  do {                                                                                               \
-    if (!(condition))                                                                                \
-      diptych::tests::report(__FILE__, __LINE__, #condition ": " + std::string(__VA_ARGS__));        \
+#define CHECK(condition, ...)                                                                 \
+  do {                                                                                        \
+    if (!(condition))                                                                         \
+      diptych::tests::report(__FILE__, __LINE__, #condition ": " + std::string(__VA_ARGS__)); \
   } while (false)

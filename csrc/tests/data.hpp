@@ -17,11 +17,20 @@ namespace diptych::tests {
 constexpr std::int64_t kSizes[] = {1, 2, 3, 7, 8, 9, 31, 33, 63, 64, 65, 127, 129, 1023};
 
 enum class Values {
-  uniform, integers, few_distinct, constant, ascending, descending, duplicates, skewed, special, signs
+  uniform,
+  integers,
+  few_distinct,
+  constant,
+  ascending,
+  descending,
+  duplicates,
+  skewed,
+  special,
+  signs
 };
-constexpr Values kValues[] = {Values::uniform,   Values::integers,   Values::few_distinct,
-                              Values::constant,  Values::ascending,  Values::descending,
-                              Values::duplicates, Values::skewed,   Values::special, Values::signs};
+constexpr Values kValues[] = {Values::uniform,   Values::integers,   Values::few_distinct, Values::constant,
+                              Values::ascending, Values::descending, Values::duplicates,   Values::skewed,
+                              Values::special,   Values::signs};
 
 // Numbers such as distances are; of those with signs, which no distance has, half are negative.
 template <class F>
@@ -29,23 +38,49 @@ std::vector<F> values(Values kind, std::int64_t count, std::uint32_t seed) {
   std::mt19937 random(seed);
   std::uniform_real_distribution<double> uniform(0.0, 100.0);
   const F tiny = std::numeric_limits<F>::denorm_min();
-  const F special[] = {F(0),     -F(0), tiny, 2 * tiny, std::numeric_limits<F>::min(), F(1),
-                       F(1) + std::numeric_limits<F>::epsilon(), std::numeric_limits<F>::max()};
+  const F special[] = {F(0),
+                       -F(0),
+                       tiny,
+                       2 * tiny,
+                       std::numeric_limits<F>::min(),
+                       F(1),
+                       F(1) + std::numeric_limits<F>::epsilon(),
+                       std::numeric_limits<F>::max()};
   std::vector<F> result(count);
   for (std::int64_t i = 0; i < count; ++i) {
     const double draw = uniform(random);
     switch (kind) {
-      case Values::uniform: result[i] = static_cast<F>(draw); break;
-      case Values::integers: result[i] = std::floor(static_cast<F>(draw)); break;
-      case Values::few_distinct: result[i] = static_cast<F>(random() % 3); break;
-      case Values::constant: result[i] = F(2.5); break;
-      case Values::ascending: result[i] = static_cast<F>(i) * F(0.25); break;
-      case Values::descending: result[i] = static_cast<F>(count - i) * F(0.25); break;
-      case Values::duplicates: result[i] = random() % 4 == 0 ? F(0) : static_cast<F>(draw); break;
+      case Values::uniform:
+        result[i] = static_cast<F>(draw);
+        break;
+      case Values::integers:
+        result[i] = std::floor(static_cast<F>(draw));
+        break;
+      case Values::few_distinct:
+        result[i] = static_cast<F>(random() % 3);
+        break;
+      case Values::constant:
+        result[i] = F(2.5);
+        break;
+      case Values::ascending:
+        result[i] = static_cast<F>(i) * F(0.25);
+        break;
+      case Values::descending:
+        result[i] = static_cast<F>(count - i) * F(0.25);
+        break;
+      case Values::duplicates:
+        result[i] = random() % 4 == 0 ? F(0) : static_cast<F>(draw);
+        break;
       // Almost all items in one clump far from the largest value, as outliers make them.
-      case Values::skewed: result[i] = i == count / 2 ? F(1e30) : F(1) + static_cast<F>(draw) * F(1e-6); break;
-      case Values::special: result[i] = special[random() % 8]; break;
-      case Values::signs: result[i] = static_cast<F>(draw - 50); break;
+      case Values::skewed:
+        result[i] = i == count / 2 ? F(1e30) : F(1) + static_cast<F>(draw) * F(1e-6);
+        break;
+      case Values::special:
+        result[i] = special[random() % 8];
+        break;
+      case Values::signs:
+        result[i] = static_cast<F>(draw - 50);
+        break;
     }
   }
   return result;

@@ -41,8 +41,9 @@ template <class F>
 void check_keys() {
   const F top = std::numeric_limits<F>::max(), tiny = std::numeric_limits<F>::denorm_min();
   const F infinity = std::numeric_limits<F>::infinity();
-  const std::vector<F> ascending = {-infinity, -top, F(-1), -tiny, F(0), tiny, 2 * tiny,
-                                    std::numeric_limits<F>::min(), F(1), top, infinity};
+  const std::vector<F> ascending = {-infinity, -top, F(-1),    -tiny,
+                                    F(0),      tiny, 2 * tiny, std::numeric_limits<F>::min(),
+                                    F(1),      top,  infinity};
   for (std::size_t i = 1; i < ascending.size(); ++i)
     CHECK(order_key(ascending[i - 1]) < order_key(ascending[i]), std::to_string(i));
   CHECK(order_key(-F(0)) == order_key(F(0)), "the two zeros tie");
@@ -53,9 +54,8 @@ void check_keys() {
 
 TEST(exponential_is_accurate_over_its_range) {
   double worst = 0;
-  sweep(0.0f, 87.0f, kStride, [&](float x) {
-    worst = std::max(worst, ulps(exponential(x), std::exp(static_cast<double>(x))));
-  });
+  sweep(0.0f, 87.0f, kStride,
+        [&](float x) { worst = std::max(worst, ulps(exponential(x), std::exp(static_cast<double>(x)))); });
   std::printf("exponential(float): at most %.3f ulp\n", worst);
   CHECK(worst <= kExponentialUlps, std::to_string(worst));
   CHECK(exponential(0.0f) == 1.0f && exponential(-0.0f) == 1.0f, "exp(0)");

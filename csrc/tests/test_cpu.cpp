@@ -37,7 +37,8 @@ std::vector<T> square(std::int64_t n, std::uint32_t seed) {
   std::mt19937 random(seed);
   std::vector<T> result(n * n);
   for (std::int64_t i = 0; i < n * n; ++i)
-    result[i] = i % (n + 1) == 0 ? T(0) : static_cast<T>(random() % (4 * n)) / T(std::is_integral_v<T> ? 1 : 3);
+    result[i] =
+        i % (n + 1) == 0 ? T(0) : static_cast<T>(random() % (4 * n)) / T(std::is_integral_v<T> ? 1 : 3);
   return result;
 }
 
@@ -65,8 +66,7 @@ void check_distances(Operations::Distances<F> run) {
       for (std::int64_t i = 0; i < rows * n; ++i)
         CHECK(one[i] == static_cast<F>(squared ? exact[i] : std::sqrt(exact[i])), "n " + std::to_string(n));
       std::vector<F> in_place(rows * n);
-      for (std::int64_t i = 0; i < rows; ++i)
-        std::copy_n(&products[i * stride], n, &in_place[i * n]);
+      for (std::int64_t i = 0; i < rows; ++i) std::copy_n(&products[i * stride], n, &in_place[i * n]);
       run(in_place.data(), n, norms.data(), norms.data(), rows, n, squared, in_place.data(), 2);
       CHECK(same_bits(in_place, one), "in place, n " + std::to_string(n));
     }
@@ -273,6 +273,49 @@ void check_knn(Operations::Knn<F> run) {
 
 TEST(knn_affinity_of_floats) { check_knn(operations().knn_f32); }
 TEST(knn_affinity_of_doubles) { check_knn(operations().knn_f64); }
+
+TEST(kmeans_settles_where_each_center_is_the_mean_of_its_items) {
+  constexpr int d = 3, k = 4, restarts = 5;
+  for (const std::int64_t n : {std::int64_t(4), std::int64_t(33), std::int64_t(1023)}) {
+    const std::vector<double> x = values<double>(Values::uniform, n * d, 53);
+    std::vector<double> start(restarts * k * d);
+    for (int r = 0; r < restarts; ++r)
+      for (int c = 0; c < k; ++c) std::copy_n(&x[(c * 7 + r) % n * d], d, &start[(r * k + c) * d]);
+    std::vector<double> centers = start, centers2 = start, inertia(restarts), inertia2(restarts);
+    std::vector<std::int64_t> labels(restarts * n), labels2(restarts * n);
+    operations().kmeans(x.data(), n, d, k, restarts, 1000, 0.0, centers.data(), labels.data(), inertia.data(),
+                        1);
+    operations().kmeans(x.data(), n, d, k, restarts, 1000, 0.0, centers2.data(), labels2.data(),
+                        inertia2.data(), 2);
+    CHECK(same_bits(centers, centers2) && labels == labels2 && same_bits(inertia, inertia2), "threads");
+    for (int r = 0; r < restarts; ++r) {
+      long double total = 0;
+      std::vector<long double> sums(k * d), counts(k);
+      for (std::int64_t i = 0; i < n; ++i) {
+        std::vector<long double> to_center(k);
+        for (int c = 0; c < k; ++c)
+          for (int j = 0; j < d; ++j)
+            to_center[c] +=
+                std::pow(static_cast<long double>(x[i * d + j]) - centers[(r * k + c) * d + j], 2);
+        const std::int64_t label = labels[r * n + i];
+        const long double least = *std::min_element(to_center.begin(), to_center.end());
+        // d squares of numbers below 100, each rounded.
+        CHECK(to_center[label] <= least + 1e4 * 2 * d * std::numeric_limits<double>::epsilon(), "nearest");
+        total += to_center[label];
+        counts[label] += 1;
+        for (int j = 0; j < d; ++j) sums[label * d + j] += x[i * d + j];
+      }
+      // n additions of d squares, half an ulp each.
+      CHECK(std::fabs(inertia[r] - total) <= (n + 2 * d) * std::numeric_limits<double>::epsilon() * total,
+            "inertia, n " + std::to_string(n));
+      for (int c = 0; c < k * d; ++c)
+        if (counts[c / d] > 0)
+          CHECK(std::fabs(centers[r * k * d + c] - sums[c] / counts[c / d]) <=
+                    (n + 1) * 100 * std::numeric_limits<double>::epsilon(),
+                "mean, n " + std::to_string(n));
+    }
+  }
+}
 
 TEST(the_forced_instruction_set_is_the_one_in_use) {
   const char* forced = std::getenv("DIPTYCH_SIMD");

@@ -4,12 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+
 from diptych.plots import bsr_figure, explanation_grid, pca_panels
 from diptych.plots.pictures import as_picture
 from diptych.plots.projection import project
 from diptych.rdx.results import Explanations, Parameters, RDXResult
-from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
 
 N = 60
 RNG = np.random.default_rng(0)

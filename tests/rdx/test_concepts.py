@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from diptych.rdx.concepts import ConceptBottleneck, concept_recovery, remove_concept
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
+
+from diptych.rdx.concepts import ConceptBottleneck, concept_recovery, remove_concept
 
 NAMES = ("has a loop", "is even", "is 3, 5 or 8")
 LOOPS, EVEN, ROUND = (0, 6, 8, 9), (0, 2, 4, 6, 8), (3, 5, 8)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from diptych.rdx.cub import read_cub
 
 ATTRIBUTES = "1 has_bill_shape::dagger\n2 has_wing_color::blue\n7 has_size::small (5 - 9 in)\n"

@@ -5,8 +5,9 @@ import pytest
 import torch
 from by_definition import distance_matrix as by_definition
 from by_definition import euclidean, seventh_neighbor
-from diptych.rdx.distances import DISTANCES, distance_matrix, distances_among, local_scales, safely_scaled
 from numpy.typing import NDArray
+
+from diptych.rdx.distances import DISTANCES, distance_matrix, distances_among, local_scales, safely_scaled
 
 # Squares of coordinates near 10 by float32 products: relative 6e-8 of 10² a term, seen in d² of about 10.
 ROUNDING = 1e-5

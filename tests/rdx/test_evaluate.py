@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from diptych.rdx import binary_success_rate, compare
 from diptych.rdx.baselines import explain
 from diptych.rdx.data import Digits, balanced, load_mnist

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import torch
 from by_definition import affinity, euclidean, max_kna_grid, pairs_sum, published_grid
-from diptych.rdx import grids as module
-from diptych.rdx.grids import CONVENTIONS, cluster_grids
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
+
+from diptych.rdx import grids as module
+from diptych.rdx.grids import CONVENTIONS, cluster_grids
 
 # A swap must raise half the sum by a hundred-thousandth of it to be taken (the rule's own threshold).
 SWAP_THRESHOLD = 2e-5

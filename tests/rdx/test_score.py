@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 from by_definition import success_rate
+from numpy.typing import NDArray
+
 from diptych.rdx import binary_success_rate
 from diptych.rdx.score import success_rates
-from numpy.typing import NDArray
 
 FORMS = [("neighborhood", False), ("max", False), ("local", False), ("local", True)]
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diptych.rdx.results import Explanations, Parameters, RDXResult
 from scipy.spatial.distance import cdist
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
+
+from diptych.rdx.results import Explanations, Parameters, RDXResult
 
 N = 360
 GROUPS = 3

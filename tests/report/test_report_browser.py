@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from diptych import report
 from diptych.plots.projection import project
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from diptych.report.images import load_images, natural_key, placeholder
 from diptych.report.labels import check_names, load_labels
-from PIL import Image
 
 RNG = np.random.default_rng(0)
 

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from diptych.plots.projection import Projection, project
 from diptych.report import thumbnails
 from diptych.report.images import load_images
 from diptych.report.maps import map_data, shown_items
 from diptych.report.thumbnails import SHEET_BYTES, grid_thumbnails, make_sheets
-from PIL import Image
 
 
 def decoded(uri: str) -> np.ndarray[Any, Any]:

@@ -4,14 +4,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from diptych.report import probe
-from diptych.report.probe import Probes, Share, linear_probes
-from diptych.report.tables import label_counts, probes
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+
+from diptych.report import probe
+from diptych.report.probe import Probes, Share, linear_probes
+from diptych.report.tables import label_counts, probes
 
 
 def run(embeddings: Any, labels: list[Any], **options: Any) -> Probes:

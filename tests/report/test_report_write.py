@@ -2,7 +2,10 @@
 
 import errno
 import importlib
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
@@ -10,11 +13,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
+
 from diptych import report
 from diptych.rdx.results import RDXResult
 from diptych.report.page import embedded_json
 from diptych.report.words import label_mix
-from PIL import Image
 
 writing = importlib.import_module("diptych.report.write")
 
@@ -263,3 +267,36 @@ def test_writing_twice_gives_the_same_page(digits: Any, tmp_path: Path) -> None:
 )
 def test_label_mix_counts_every_item(labels: list[str], said: str) -> None:
     assert label_mix(labels) == said
+
+
+def test_a_folder_that_appears_meanwhile_is_not_lost(
+    identical: RDXResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "report"
+
+    def slow_render(*arguments: Any) -> bytes:
+        path.mkdir()
+        (path / "theirs.txt").touch()
+        return b"<!doctype html>"
+
+    monkeypatch.setattr(writing, "render", slow_render)
+    with pytest.raises(FileExistsError, match="report exists"):
+        report.write(identical, path, progress=False)
+    assert names(path) == ["theirs.txt"]
+    assert names(tmp_path) == ["report"]
+
+
+def test_the_folder_can_be_read_by_whom_the_umask_allows(identical: RDXResult, tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        path = report.write(identical, tmp_path / "report", progress=False)
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o755
+
+
+def test_a_missing_package_is_named_with_its_remedy() -> None:
+    program = "import sys; sys.modules['jinja2'] = None; import diptych.report"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert run.returncode != 0
+    assert "diptych.report needs jinja2: pip install 'diptych[report]'" in run.stderr

@@ -14,8 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from diptych._progress import track
 from diptych.estimators._checks import check_integer, check_items, check_real
-from diptych.estimators._progress import track
 
 Array = NDArray[Any]
 

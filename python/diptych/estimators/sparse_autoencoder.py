@@ -11,8 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from diptych._progress import track
 from diptych.estimators._checks import check_integer, check_items, check_real
-from diptych.estimators._progress import track
 
 Array = NDArray[Any]
 

@@ -27,10 +27,36 @@ def to_tensor(name: str, value: Array) -> torch.Tensor:
     elif hasattr(value, "__dlpack__") and not isinstance(value, np.ndarray):
         tensor = torch.from_dlpack(value)
     else:
-        tensor = _from_numpy(name, np.asarray(value))
+        tensor = _from_numpy(name, _as_numpy(name, value))
     if tensor.is_complex() or tensor.is_sparse or tensor.is_quantized:
         raise TypeError(f"{name}: expected a dense array of real numbers, found {tensor.dtype}")
     return tensor
+
+
+def to_output(name: str, value: Array) -> torch.Tensor:
+    """View an array that an op shall write into as a torch tensor.
+
+    Raises:
+        TypeError: The value is not an array of numbers, or its memory can only be reached by a copy.
+        ValueError: The array is read-only.
+    """
+    if isinstance(value, np.ndarray):
+        if not value.flags.writeable:
+            raise ValueError(f"{name}: expected an array to write into, found a read-only one")
+        if not value.dtype.isnative:
+            raise TypeError(f"{name}: expected native byte order, found dtype {value.dtype}")
+        if any(stride < 0 for stride in value.strides):
+            raise ValueError(f"{name}: expected a contiguous array, found strides {value.strides}")
+    elif not hasattr(value, "__dlpack__"):
+        raise TypeError(f"{name}: expected an array to write into, found {type(value).__name__}")
+    return to_tensor(name, value).detach()
+
+
+def _as_numpy(name: str, value: Array) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: expected an array of real numbers: {error}") from error
 
 
 def _from_numpy(name: str, array: np.ndarray) -> torch.Tensor:
@@ -38,7 +64,7 @@ def _from_numpy(name: str, array: np.ndarray) -> torch.Tensor:
         raise TypeError(f"{name}: expected an array of real numbers, found dtype {array.dtype}")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if any(stride < 0 for stride in array.strides):
+    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
         array = np.ascontiguousarray(array)
     with warnings.catch_warnings():
         # A read-only array (a memory map) is fine here: inputs are never written to.

@@ -1,11 +1,13 @@
 """Argument checks shared by all ops: each error names the argument, what was found, what was wanted."""
 
 import math
+import numbers
 from collections.abc import Collection
 
 import torch
 
 INT32_MAX = 2**31 - 1
+FLOAT32_MAX = torch.finfo(torch.float32).max
 
 
 def matrix(name: str, tensor: torch.Tensor) -> None:
@@ -76,13 +78,33 @@ def finite(name: str, tensor: torch.Tensor) -> None:
 
 
 def positive(name: str, value: float) -> None:
-    """Demand a finite number above zero."""
-    if not (math.isfinite(value) and value > 0):
-        raise ValueError(f"{name}: expected a number above 0, found {value}")
+    """Demand a number above zero that float32 can hold."""
+    real(name, value)
+    if not 0 < value <= FLOAT32_MAX:
+        raise ValueError(f"{name}: expected a number above 0 and at most {FLOAT32_MAX:.3g}, found {value}")
+
+
+def real(name: str, value: float) -> None:
+    """Demand a real number."""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{name}: expected a number, found {value!r}")
+
+
+def integer(name: str, value: int, low: int, high: int = INT32_MAX) -> None:
+    """Demand an integer with low <= value <= high."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected an integer, found {value!r}")
+    within(name, value, low, high)
+
+
+def seed(value: int) -> None:
+    """Demand a seed that torch's generators take."""
+    integer("seed", value, 0, 2**63 - 1)
 
 
 def within(name: str, value: float, low: float, high: float) -> None:
     """Demand low <= value <= high."""
+    real(name, value)
     if not low <= value <= high:
         raise ValueError(f"{name}: expected {low} to {high}, found {value}")
 

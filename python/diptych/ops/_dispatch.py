@@ -42,8 +42,14 @@ def choose(
         raise ValueError(f"backend: {op} has no {backend!r}, it has {offered}")
     elif not serves(backend, device):
         raise ValueError(f"backend: {backend!r} cannot serve arrays on {device} here")
-    _last.backend = backend
-    return implementations[backend]
+    implementation = implementations[backend]
+
+    def run(*arguments: Any) -> Any:
+        result = implementation(*arguments)
+        _last.backend = backend  # afterwards: an op may be made of others
+        return result
+
+    return run
 
 
 def serves(backend: str, device: torch.device) -> bool:

@@ -6,24 +6,41 @@ import torch
 # into an edge kernel with another summation order.
 _BLOCK = 384
 
+_ODD = 0x2545F4914F6CDD1D
+
 
 def centered(x: torch.Tensor) -> torch.Tensor:
     """Subtract a point near the mean from every row, (n, d) -> a new (n, d).
 
     The expanded form |x|² + |y|² - 2<x,y> loses digits when the data lies far from the origin. The exact
-    mean would make integer-valued data inexact; each column's mean is therefore rounded to a power of two
-    no larger than the column's own spread, which keeps integers exact and is as good a centre.
+    mean would make integer-valued data inexact; each column's mean is therefore rounded to a multiple of a
+    power of two no larger than the column's own spread, and to an integer where the whole column is one:
+    fractions would cost the products of integers the bits that keep them exact.
     """
     deviation, mean = torch.std_mean(x, dim=0, correction=0)
     spread = torch.exp2(torch.floor(torch.log2(deviation)))
+    spread = torch.where((x == x.round()).all(0), spread.clamp(min=1), spread)
     centre = torch.where(deviation > 0, torch.round(mean / spread) * spread, x[0])
     return x - torch.where(torch.isfinite(centre), centre, torch.zeros_like(centre))
 
 
-def squared_norms(x: torch.Tensor) -> torch.Tensor:
+def squared_distances(
+    x: torch.Tensor, norms: torch.Tensor, groups: torch.Tensor | None, start: int, stop: int
+) -> torch.Tensor:
+    """Squared distances (stop-start, n) of rows start..stop of a centred x to all rows.
+
+    ``norms`` are the rows' squared norms and ``groups`` what :func:`duplicates` said, both of all of x.
+    """
+    products = torch.mm(x[start:stop], x.T)
+    if groups is not None:
+        make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
+    return products.mul_(-2).add_(norms[start:stop, None]).add_(norms).clamp_(min=0)
+
+
+def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
     """Squared norms (n,) of the rows of x, by the same summation order as a matrix product's diagonal.
 
-    Duplicate rows then come out at distance zero. Blocks have one shape: the last one is padded.
+    Blocks have one shape: the last one is padded. Rows of one number in ``groups`` have one norm.
     """
     n, d = x.shape
     norms = x.new_empty(n)
@@ -33,7 +50,52 @@ def squared_norms(x: torch.Tensor) -> torch.Tensor:
             block = torch.cat([block, x.new_zeros(_BLOCK - len(block), d)])
         stop = min(start + _BLOCK, n)
         norms[start:stop] = torch.mm(block, block.T).diagonal()[: stop - start]
-    return norms
+    return norms if groups is None else norms[first_of_each(groups)]
+
+
+def duplicates(x: torch.Tensor) -> torch.Tensor | None:
+    """Number (n,) the distinct rows of x; None if no two are equal, and on a GPU, where asking would wait.
+
+    Rows are told apart by an integer hash, which is then verified; -0.0 and 0.0 are the same.
+    """
+    if x.device.type != "cpu":
+        return None
+    bits = (x + 0).view(torch.int32 if x.element_size() == 4 else torch.int64).long()
+    bits *= _ODD
+    bits ^= bits >> 32  # numbers with few digits differ in their high bits only
+    weights = torch.randint(-(2**62), 2**62, (x.shape[1],), generator=torch.Generator().manual_seed(0))
+    hashes, groups = torch.unique((bits * weights).sum(1), return_inverse=True)
+    if len(hashes) == len(x):
+        return None
+    if not torch.equal(x, x[first_of_each(groups)]):
+        return torch.unique(x + 0, dim=0, return_inverse=True)[1]
+    return groups
+
+
+def first_of_each(groups: torch.Tensor) -> torch.Tensor:
+    """The index (n,) of the first item that carries each item's number."""
+    first = torch.full((int(groups.max()) + 1,), len(groups))
+    return first.scatter_reduce_(0, groups, torch.arange(len(groups)), "amin")[groups]
+
+
+def make_duplicates_alike(
+    products: torch.Tensor, norms: torch.Tensor, row_groups: torch.Tensor, groups: torch.Tensor
+) -> None:
+    """Give equal rows equal products, in place: a GEMM's summation order depends on the place in it.
+
+    Distances to duplicates then tie, and those between duplicates are zero.
+
+    Args:
+        products: (rows, n), of the items that row_groups and groups number.
+        norms: (rows,) squared norms of the rows' items, the same for duplicates.
+        row_groups: (rows,) from :func:`duplicates`.
+        groups: (n,) from the same call.
+    """
+    first = first_of_each(groups)
+    for start, stop in row_blocks(len(products), len(groups), products.element_size(), 1 << 24):
+        block = products[start:stop]
+        same = row_groups[start:stop, None] == groups
+        torch.where(same, norms[start:stop, None], block[:, first], out=block)
 
 
 def row_blocks(n: int, columns: int, itemsize: int, budget: int = 1 << 26) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, numpy_view, returner, to_tensor
+from diptych.ops._arrays import Array, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 from diptych.ops.locally_biased_difference import paired, result_dtype
 from diptych.ops.locally_biased_difference import reference as biased_reference
@@ -58,9 +58,9 @@ def difference_affinity(
 
     Raises:
         ValueError: Not square or shapes differ, gamma or beta out of range, an unknown difference, NaN,
-            Inf or negative values, both ``out`` and ``overwrite``, an ``out`` that does not fit or
-            overlaps an input.
-        TypeError: Not an array of real numbers.
+            Inf or negative values, integers beyond int32, both ``out`` and ``overwrite``, an ``out`` that
+            does not fit, is read-only or overlaps an input.
+        TypeError: Not an array of real numbers, or parameters that are not numbers.
     """
     given_a, given_b = to_tensor("a", a), to_tensor("b", b)
     _checks.square("a", given_a)
@@ -70,14 +70,15 @@ def difference_affinity(
         raise ValueError("out and overwrite: expected at most one of the two")
     dtype = result_dtype(tensor_a)
     if overwrite:
-        for name, given, used in (("a", given_a, tensor_a), ("b", given_b, tensor_b)):
+        for name, array, used in (("a", a, tensor_a), ("b", b, tensor_b)):
+            given = to_output(name, array)
             if given.data_ptr() != used.data_ptr() or given.dtype != used.dtype:
                 raise ValueError(f"{name}: overwrite needs a contiguous int32, float32 or float64 matrix")
         if _checks.overlap(tensor_a, tensor_b):
             raise ValueError("a and b: overwrite needs two matrices that share no memory")
         results = tensor_a.view(dtype), tensor_b.view(dtype)
     elif out is not None:
-        results = to_tensor("out[0]", out[0]), to_tensor("out[1]", out[1])
+        results = to_output("out[0]", out[0]), to_output("out[1]", out[1])
         for number, result in enumerate(results):
             inputs = (tensor_a, tensor_b, *results[:number])
             _checks.output(f"out[{number}]", result, tuple(tensor_a.shape), dtype, inputs)

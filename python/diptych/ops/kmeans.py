@@ -52,18 +52,20 @@ def kmeans(
         :class:`KMeansResult`. Clusters are numbered by size, largest first, ties by their first item.
 
     Complexity:
-        O(n d k n_init) time per step; O(n n_init) memory on the CPU, O(n k n_init) in torch. Testing for convergence synchronises with a
-        GPU once per step.
+        O(n d k n_init) time per step; O(n n_init log k) memory on the CPU, O(n k n_init) in torch. Testing
+        for convergence synchronises with a GPU once per step.
 
     Raises:
-        ValueError: Wrong rank, n_clusters, n_init or max_iter out of range, NaN or Inf.
-        TypeError: Not an array of real numbers.
+        ValueError: Wrong rank, n_clusters, n_init, max_iter, tolerance or seed out of range, NaN or Inf.
+        TypeError: Not an array of real numbers, or parameters that are not integers.
     """
-    tensor = floating(to_tensor("x", x))
+    tensor = floating(to_tensor("x", x)).detach()
     _checks.matrix("x", tensor)
-    _checks.within("n_clusters", n_clusters, 1, tensor.shape[0])
-    _checks.within("n_init", n_init, 1, math.inf)
-    _checks.within("max_iter", max_iter, 1, math.inf)
+    _checks.integer("n_clusters", n_clusters, 1, tensor.shape[0])
+    _checks.integer("n_init", n_init, 1)
+    _checks.integer("max_iter", max_iter, 1)
+    _checks.within("tolerance", tolerance, 0, math.inf)
+    _checks.seed(seed)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("x", tensor)
     lloyd = choose("kmeans", tensor.device, backend, {"cpu": _lloyd_cpu, "torch": _lloyd_torch})

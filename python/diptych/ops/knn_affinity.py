@@ -46,9 +46,9 @@ def knn_affinity(
 
     Raises:
         ValueError: Not square, labels of another length, k out of range, NaN or Inf.
-        TypeError: Labels that are not integers, not an array of real numbers.
+        TypeError: Labels or k not integers, not an array of real numbers.
     """
-    tensor = floating(to_tensor("affinity", affinity))
+    tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
     tags = to_tensor("labels", labels)
     n = tensor.shape[0]
@@ -57,7 +57,7 @@ def knn_affinity(
     if tags.shape != (n,):
         raise ValueError(f"labels: expected shape ({n},), found {tuple(tags.shape)}")
     _checks.same_device(affinity=tensor, labels=tags)
-    _checks.within("k", k, 1, _cpu.MAX_NEIGHBORS)
+    _checks.integer("k", k, 1, _cpu.MAX_NEIGHBORS)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("affinity", tensor)
     run = choose("knn_affinity", tensor.device, backend, _IMPLEMENTATIONS)

@@ -23,15 +23,16 @@ def linear_cka(
     |XᵀY|² - n/(n-2) sum_i |x_i|²|y_i|² + (sum_i |x_i|²)(sum_i |y_i|²) / ((n-1)(n-2)),
     up to a factor that cancels. Works in feature or in item space, whichever is cheaper.
 
-    Differentiable in both arguments (first order), and usable under ``torch.compile``: it is the custom
-    operator ``torch.ops.diptych.linear_cka``.
+    Differentiable in both arguments (first order), and usable under ``torch.compile``, where values are not
+    checked unless asked for: it is the custom operator ``torch.ops.diptych.linear_cka``.
 
     Args:
         x: (n, d_x) embeddings; halves are computed in float32.
         y: (n, d_y) embeddings of the same items.
         debiased: Use the unbiased estimator of HSIC; needs n >= 4, and may come out below 0.
         backend: ``"torch"`` or None.
-        check: Refuse NaN, Inf and constant representations. Default: on the CPU yes, on a GPU no.
+        check: Refuse NaN, Inf and representations whose HSIC with themselves is zero. Default: on the CPU
+            yes, on a GPU no.
 
     Returns:
         A scalar: a 0-d tensor for torch input, else a 0-d array of the same kind.
@@ -42,7 +43,7 @@ def linear_cka(
 
     Raises:
         ValueError: Different numbers of items, too few of them, NaN or Inf, a representation without
-            variance, different devices.
+            variance (debiased: with all items equally far apart), different devices.
         TypeError: Not an array of real numbers.
     """
     tensor_x, tensor_y = floating(to_tensor("x", x)), floating(to_tensor("y", y))
@@ -55,11 +56,11 @@ def linear_cka(
         raise ValueError(f"x: expected at least {least} items, found {tensor_x.shape[0]}")
     dtype = torch.promote_types(tensor_x.dtype, tensor_y.dtype)
     tensor_x, tensor_y = tensor_x.to(dtype), tensor_y.to(dtype)
-    if tensor_x.device.type == "cpu" if check is None else check:
-        for name, tensor in (("x", tensor_x), ("y", tensor_y)):
-            _checks.finite(name, tensor)
-            if bool((tensor == tensor[0]).all()):
-                raise ValueError(f"{name}: all items are the same, CKA is not defined")
+    if check is None:
+        check = tensor_x.device.type == "cpu" and not torch.compiler.is_compiling()
+    if check:
+        _check_values("x", tensor_x, debiased)
+        _check_values("y", tensor_y, debiased)
     run = choose("linear_cka", tensor_x.device, backend, {"torch": _linear_cka})
     return returner(x)(run(tensor_x, tensor_y, debiased))
 
@@ -85,9 +86,34 @@ def _unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
 
 @torch.library.custom_op("diptych::linear_cka", mutates_args=())
 def _linear_cka(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
-    x, y = x - x.mean(0), y - y.mean(0)
-    hsic = _hsic(x, y, debiased)
-    return hsic / torch.sqrt(_hsic(x, x, debiased) * _hsic(y, y, debiased))
+    (x, _), (y, _) = _standardized(x), _standardized(y)
+    return _cka(_hsic(x, y, debiased), _hsic(x, x, debiased), _hsic(y, y, debiased))
+
+
+def _cka(xy: torch.Tensor, xx: torch.Tensor, yy: torch.Tensor) -> torch.Tensor:
+    return xy / (torch.sqrt(xx) * torch.sqrt(yy))
+
+
+def _standardized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Centre x and divide it by its largest entry, which is also returned.
+
+    CKA does not depend on the scale, but fourth powers of the data leave float32's range easily.
+    """
+    centred = x - x.mean(0)
+    scale = centred.abs().amax()
+    return centred / scale, scale
+
+
+def _check_values(name: str, x: torch.Tensor, debiased: bool) -> None:
+    _checks.finite(name, x)
+    if bool((x == x[0]).all()):
+        raise ValueError(f"{name}: all items are the same, CKA is not defined")
+    if debiased:
+        x, _ = _standardized(x.detach())
+        # Three sums of about the biased estimator's size cancel; what rounding leaves of zero is below this.
+        rounding = 32 * torch.finfo(x.dtype).eps * _hsic(x, x, False)
+        if bool(_hsic(x, x, True) <= rounding):
+            raise ValueError(f"{name}: all items are equally far apart, debiased CKA is not defined")
 
 
 @_linear_cka.register_fake
@@ -102,20 +128,21 @@ def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 
 def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
     x, y = ctx.saved_tensors
-    x, y = x - x.mean(0), y - y.mean(0)
+    (x, scale_x), (y, scale_y) = _standardized(x), _standardized(y)
     debiased = ctx.debiased
     xy, xx, yy = (_hsic(*pair, debiased) for pair in ((x, y), (x, x), (y, y)))
-    cka = xy / torch.sqrt(xx * yy)
-    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero.
-    scale = 1 / torch.sqrt(xx * yy)
+    cka = _cka(xy, xx, yy)
+    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
+    # derivative by the scale is zero: CKA does not depend on it.
+    norm = _cka(torch.ones_like(xy), xx, yy)
     need_x, need_y, _ = ctx.needs_input_grad
     grad_x = grad_y = None
     if need_x:
-        slope = scale * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
-        grad_x = gradient * (slope - slope.mean(0))
+        slope = norm * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
+        grad_x = gradient * (slope - slope.mean(0)) / scale_x
     if need_y:
-        slope = scale * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
-        grad_y = gradient * (slope - slope.mean(0))
+        slope = norm * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
+        grad_y = gradient * (slope - slope.mean(0)) / scale_y
     return grad_x, grad_y, None
 
 

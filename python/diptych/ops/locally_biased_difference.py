@@ -4,8 +4,10 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, numpy_view, returner, to_tensor
+from diptych.ops._arrays import Array, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
+
+_UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
 
 
 def locally_biased_difference(
@@ -40,8 +42,8 @@ def locally_biased_difference(
         O(size) time, no memory beyond the result.
 
     Raises:
-        ValueError: Shapes or devices differ, gamma <= 0, offset < 0, NaN, Inf or negative values, an
-            ``out`` that does not fit or overlaps an input.
+        ValueError: Shapes or devices differ, gamma <= 0, offset < 0, NaN, Inf or negative values,
+            integers beyond int32, an ``out`` that does not fit, is read-only or overlaps an input.
         TypeError: Not an array of real numbers.
     """
     tensor_a, tensor_b = paired("a", to_tensor("a", a), "b", to_tensor("b", b), check)
@@ -51,7 +53,7 @@ def locally_biased_difference(
     if out is None:
         result = torch.empty(tensor_a.shape, dtype=dtype, device=tensor_a.device)
     else:
-        result = to_tensor("out", out)
+        result = to_output("out", out)
         _checks.output("out", result, tuple(tensor_a.shape), dtype, (tensor_a, tensor_b))
     run = choose("locally_biased_difference", tensor_a.device, backend, _IMPLEMENTATIONS)
     run(tensor_a, tensor_b, gamma, offset, result)
@@ -70,8 +72,14 @@ def paired(
     name_a: str, a: torch.Tensor, name_b: str, b: torch.Tensor, check: bool | None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Bring two arrays of ranks or distances to one supported dtype, contiguous, and check them."""
+    a, b = a.detach(), b.detach()
     _checks.same_shape(name_a, a, name_b, b)
     _checks.same_device(**{name_a: a, name_b: b})
+    # torch does not promote its unsigned types.
+    a, b = (tensor.long() if tensor.dtype in _UNSIGNED else tensor for tensor in (a, b))
+    if a.device.type == "cpu" if check is None else check:
+        for name, tensor in ((name_a, a), (name_b, b)):
+            _ranks_or_distances(name, tensor)
     if a.dtype != b.dtype or a.dtype not in (torch.int32, torch.float32, torch.float64):
         kind = torch.promote_types(a.dtype, b.dtype)
         if not kind.is_floating_point:
@@ -79,12 +87,18 @@ def paired(
         elif kind != torch.float64:
             kind = torch.float32
         a, b = a.to(kind), b.to(kind)
-    if a.device.type == "cpu" if check is None else check:
-        for name, tensor in ((name_a, a), (name_b, b)):
-            _checks.finite(name, tensor)
-            if tensor.numel() and float(tensor.min()) < 0:
-                raise ValueError(f"{name}: expected ranks or distances >= 0, found {tensor.min()}")
     return a.contiguous(), b.contiguous()
+
+
+def _ranks_or_distances(name: str, tensor: torch.Tensor) -> None:
+    _checks.finite(name, tensor)
+    if tensor.numel() == 0:
+        return
+    low, high = tensor.min(), tensor.max()
+    if float(low) < 0:
+        raise ValueError(f"{name}: expected ranks or distances >= 0, found {low}")
+    if not tensor.is_floating_point() and int(high) > _checks.INT32_MAX:
+        raise ValueError(f"{name}: expected ranks up to {_checks.INT32_MAX} (int32), found {high}")
 
 
 def result_dtype(a: torch.Tensor) -> torch.dtype:

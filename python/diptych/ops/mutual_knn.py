@@ -12,6 +12,8 @@ def mutual_knn(
 ) -> float:
     """Mean share of common k nearest neighbors, over items (Huh et al. 2024, app. A).
 
+    Of neighbors at one distance those of lower index come first, as in :func:`diptych.ops.neighbor_ranks`.
+
     Args:
         x: (n, d_x) embeddings.
         y: (n, d_y) embeddings of the same items.
@@ -23,20 +25,20 @@ def mutual_knn(
         A number in [0, 1]: 1 when all neighborhoods agree, about k/(n-1) for unrelated representations.
 
     Complexity:
-        O(n² (d_x + d_y)) time; row blocks of at most 64 MiB.
+        O(n² (d_x + d_y)) time; a few row blocks of at most 64 MiB. Synchronises with a GPU.
 
     Raises:
         ValueError: Different numbers of items, k out of range, NaN or Inf, different devices.
-        TypeError: Not an array of real numbers.
+        TypeError: Not an array of real numbers, or k not an integer.
     """
-    tensor_x, tensor_y = floating(to_tensor("x", x)), floating(to_tensor("y", y))
+    tensor_x, tensor_y = floating(to_tensor("x", x)).detach(), floating(to_tensor("y", y)).detach()
     for name, tensor in (("x", tensor_x), ("y", tensor_y)):
         _checks.matrix(name, tensor)
         if tensor.device.type == "cpu" if check is None else check:
             _checks.finite(name, tensor)
     _checks.same_rows("x", tensor_x, "y", tensor_y)
     _checks.same_device(x=tensor_x, y=tensor_y)
-    _checks.within("k", k, 1, tensor_x.shape[0] - 1)
+    _checks.integer("k", k, 1, tensor_x.shape[0] - 1)
     run = choose("mutual_knn", tensor_x.device, backend, {"torch": _mutual_knn})
     return float(run(tensor_x, tensor_y, k))
 
@@ -51,19 +53,25 @@ def reference(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
 
 def _mutual_knn(x: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:
     x, y = _products.centered(x), _products.centered(y)
-    norms_x, norms_y = _products.squared_norms(x), _products.squared_norms(y)
+    groups_x, groups_y = _products.duplicates(x), _products.duplicates(y)
+    norms_x, norms_y = _products.squared_norms(x, groups_x), _products.squared_norms(y, groups_y)
     n = len(x)
     common = torch.zeros((), dtype=torch.int64, device=x.device)
     for start, stop in _products.row_blocks(n, n, x.element_size()):
-        first = _nearest(x, norms_x, start, stop, k)
-        second = _nearest(y, norms_y, start, stop, k)
-        common += (first[:, :, None] == second[:, None, :]).sum()
+        near_x = _nearest(_products.squared_distances(x, norms_x, groups_x, start, stop), start, k)
+        near_y = _nearest(_products.squared_distances(y, norms_y, groups_y, start, stop), start, k)
+        common += (near_x & near_y).sum()
     return common.double() / (n * k)
 
 
-def _nearest(x: torch.Tensor, norms: torch.Tensor, start: int, stop: int, k: int) -> torch.Tensor:
-    """Indices of the k nearest other items of rows start..stop."""
-    scores = torch.addmm(norms, x[start:stop], x.T, alpha=-2)
-    rows = torch.arange(stop - start, device=x.device)
-    scores[rows, rows + start] = torch.inf
-    return scores.topk(k, dim=1, largest=False, sorted=False).indices
+def _nearest(distances: torch.Tensor, start: int, k: int) -> torch.Tensor:
+    """Mark the k nearest other items in rows ``start`` and on of a distance matrix; ties go by index."""
+    rows = torch.arange(len(distances), device=distances.device)
+    distances[rows, rows + start] = torch.inf
+    farthest = distances.topk(k, dim=1, largest=False).values[:, -1:]
+    near = distances <= farthest
+    crowded = (near.sum(1) > k).nonzero()[:, 0]
+    tied = distances[crowded] == farthest[crowded]
+    room = k - (near[crowded] & ~tied).sum(1, keepdim=True)
+    near[crowded] &= ~tied | (tied.cumsum(1, dtype=torch.int32) <= room)
+    return near

@@ -6,7 +6,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 
@@ -20,9 +20,11 @@ def neighbor_ranks(
 ) -> Array:
     """Rank, for each item, all items by ascending Euclidean distance.
 
-    The item itself has rank 0 whatever rounding says; ties, duplicates among them, are ranked by index.
-    Ranks from given distances and from integer-valued embeddings are exact; from other embeddings, items
-    whose distances agree to within rounding may swap places between two machines.
+    The item itself has rank 0 whatever rounding says; ties, duplicates among them, are ranked by index
+    (on a GPU, where looking for duplicates would wait for it, those only to within rounding).
+    Ranks from given distances are exact, and so are those from integer-valued embeddings whose squared
+    distances stay below 2²⁴ (2⁵³ in float64); from other embeddings, items whose distances agree to within
+    rounding may swap places between two machines.
     These are the neighborhood distances of RDX (Kondapaneni, Mac Aodha & Perona 2025, sec. 3).
 
     Args:
@@ -36,18 +38,19 @@ def neighbor_ranks(
         (n, n) int32; ``[i, j]`` is the rank of item j among the neighbors of item i, 0 to n-1.
 
     Complexity:
-        O(n² d + n²) time (a radix sort per row). Memory beyond the result: from float32 embeddings on the
-        CPU none (the result's own memory holds the products); else a row block of at most 64 MiB.
+        O(n² d + n²) time (a radix sort per row). Memory beyond the result: five copies of the embeddings;
+        from float32 embeddings on the CPU nothing else (the result's own memory holds the products) but
+        64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB.
 
     Raises:
         ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, n above
-            2³¹-1, an ``out`` that does not fit or overlaps an input.
+            2³¹-1, an ``out`` that does not fit, is read-only or overlaps an input.
         TypeError: Not an array of real numbers.
     """
     if (x is None) == (distances is None):
         raise ValueError("expected either x or distances, found " + ("neither" if x is None else "both"))
     name, given = ("x", x) if distances is None else ("distances", distances)
-    tensor = floating(to_tensor(name, given))
+    tensor = floating(to_tensor(name, given)).detach()
     if distances is None:
         _checks.matrix(name, tensor)
         _checks.item_count(name, tensor.shape[0])
@@ -59,7 +62,7 @@ def neighbor_ranks(
     if out is None:
         result = torch.empty(n, n, dtype=torch.int32, device=tensor.device)
     else:
-        result = to_tensor("out", out)
+        result = to_output("out", out)
         _checks.output("out", result, (n, n), torch.int32, (tensor,))
     run = choose("neighbor_ranks", tensor.device, backend, _IMPLEMENTATIONS)
     run(tensor, distances is not None, result)
@@ -92,31 +95,38 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
         _cpu.ranks(numpy_view(tensor.contiguous()), 0, ranks, threads)
         return
     x = _products.centered(tensor)
+    groups = _products.duplicates(x)
     if x.dtype == torch.float32:
         # The products fit in the result's own memory: each row is ranked over itself.
         products = out.view(torch.float32)
         torch.mm(x, x.T, out=products)
         norms = products.diagonal().contiguous()
+        if groups is not None:
+            norms = norms[_products.first_of_each(groups)]
+            _products.make_duplicates_alike(products, norms, groups, groups)
         _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), 0, ranks, threads)
         return
-    norms = _products.squared_norms(x)
+    norms = _products.squared_norms(x, groups)
     for start, stop in _products.row_blocks(len(x), len(x), x.element_size()):
         products = torch.mm(x[start:stop], x.T)
+        if groups is not None:
+            _products.make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
         _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), start, ranks[start:stop], threads)
 
 
 def _run_blocks(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor, rank_block: Any) -> None:
     """Make distances a row block at a time and hand each to ``rank_block``."""
-    x = tensor if given_distances else _products.centered(tensor)
-    norms = None if given_distances else _products.squared_norms(x)
-    n = x.shape[0]
-    for start, stop in _products.row_blocks(n, n, x.element_size()):
-        if norms is None:
-            block = x[start:stop]
-        else:
-            block = torch.addmm(norms, x[start:stop], x.T, alpha=-2)
-            block.add_(norms[start:stop, None]).clamp_(min=0)
-        rank_block(block, start, out[start:stop])
+    n = tensor.shape[0]
+    blocks = _products.row_blocks(n, n, tensor.element_size())
+    if given_distances:
+        for start, stop in blocks:
+            rank_block(tensor[start:stop], start, out[start:stop])
+        return
+    x = _products.centered(tensor)
+    groups = _products.duplicates(x)
+    norms = _products.squared_norms(x, groups)
+    for start, stop in blocks:
+        rank_block(_products.squared_distances(x, norms, groups, start, stop), start, out[start:stop])
 
 
 def _run_torch(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:

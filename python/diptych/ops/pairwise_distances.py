@@ -4,7 +4,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -21,8 +21,8 @@ def pairwise_distances(
 ) -> Array:
     """Distance of every row of x to every row of y (to every row of x where y is not given).
 
-    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data, with the
-    norms summed as the product sums them, so that duplicate rows are at distance exactly zero.
+    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data. On the CPU
+    duplicate rows are looked for, and are at distance exactly zero.
 
     Args:
         x: (n, d) embeddings. float32 and float64 are computed as such; float16, bfloat16 and short
@@ -37,15 +37,15 @@ def pairwise_distances(
         (n, m) distances, float32 or float64, in the units of x (``"sqeuclidean"``: squared).
 
     Complexity:
-        O(n m d) time; beyond the result one centred copy of each input.
+        O(n m d) time; beyond the result four copies of each input, and 64 MiB where rows are duplicates.
 
     Raises:
         ValueError: Wrong rank, features or devices differ, NaN or Inf, a zero row under ``"cosine"``, an
-            unknown metric, an ``out`` that does not fit or overlaps an input.
+            unknown metric, an ``out`` that does not fit, is read-only or overlaps an input.
         TypeError: Not an array of real numbers.
     """
-    tensor_x = floating(to_tensor("x", x))
-    tensor_y = tensor_x if y is None else floating(to_tensor("y", y))
+    tensor_x = floating(to_tensor("x", x)).detach()
+    tensor_y = tensor_x if y is None else floating(to_tensor("y", y)).detach()
     _checks.one_of("metric", metric, METRICS)
     for name, tensor in (("x", tensor_x), ("y", tensor_y)):
         _checks.matrix(name, tensor)
@@ -66,7 +66,7 @@ def pairwise_distances(
     if out is None:
         result = tensor_x.new_empty(shape)
     else:
-        result = to_tensor("out", out)
+        result = to_output("out", out)
         _checks.output("out", result, shape, tensor_x.dtype, (tensor_x, tensor_y))
     run = choose("pairwise_distances", tensor_x.device, backend, _IMPLEMENTATIONS)
     run(tensor_x, None if y is None else tensor_y, metric, result)
@@ -77,7 +77,7 @@ def reference(x: torch.Tensor, y: torch.Tensor | None = None, metric: str = "euc
     """The definition: differences of coordinates, squared and summed; cosine from normalised rows."""
     y = x if y is None else y
     if metric == "cosine":
-        distances = 1 - torch.nn.functional.normalize(x) @ torch.nn.functional.normalize(y).T
+        distances = 1 - _unit_rows(x) @ _unit_rows(y).T
         if y is x:
             distances.fill_diagonal_(0)
         return distances.clamp_(min=0)
@@ -89,15 +89,15 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
     if metric == "cosine":
         _cosine(x, y, out)
         return
-    if y is None:
-        left = right = _products.centered(x)
-        torch.mm(left, right.T, out=out)
-        norms_x = norms_y = out.diagonal().contiguous()
-    else:
-        left = _products.centered(torch.cat([x, y]))
-        left, right = left[: len(x)], left[len(x) :]
-        torch.mm(left, right.T, out=out)
-        norms_x, norms_y = _products.squared_norms(left), _products.squared_norms(right)
+    both = _products.centered(x if y is None else torch.cat([x, y]))
+    left, right = both[: len(x)], both[0 if y is None else len(x) :]
+    torch.mm(left, right.T, out=out)
+    groups = _products.duplicates(both)
+    norms = _products.squared_norms(both, groups) if y is not None else out.diagonal().contiguous()
+    if groups is not None:
+        norms = norms[_products.first_of_each(groups)]
+        _products.make_duplicates_alike(out, norms[: len(x)], groups[: len(x)], groups[-len(right) :])
+    norms_x, norms_y = norms[: len(x)], norms[-len(right) :]
     view = numpy_view(out)
     _cpu.distances(
         view,
@@ -110,12 +110,18 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
 
 
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
-    left = torch.nn.functional.normalize(x)
-    right = left if y is None else torch.nn.functional.normalize(y)
+    left = _unit_rows(x)
+    right = left if y is None else _unit_rows(y)
     torch.mm(left, right.T, out=out)
     out.neg_().add_(1).clamp_(min=0)
     if y is None:
         out.fill_diagonal_(0)
+
+
+def _unit_rows(x: torch.Tensor) -> torch.Tensor:
+    """Divide rows by their length; by their largest entry first, so that no square over- or underflows."""
+    scaled = x / x.abs().amax(1, keepdim=True)
+    return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
 
 
 def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Tensor) -> None:

@@ -3,7 +3,7 @@
 import torch
 
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, returner, to_tensor
+from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
 from diptych.ops.kmeans import kmeans
 from diptych.ops.spectral_embedding import checked_affinity, spectral_embedding
@@ -43,10 +43,13 @@ def spectral_clusters(
     Raises:
         ValueError: As :func:`diptych.ops.spectral_embedding`; n_clusters or n_init out of range.
         RuntimeError: The eigensolver did not converge.
-        TypeError: Not an array of real numbers.
+        TypeError: Not an array of real numbers, or parameters that are not numbers.
     """
     tensor = checked_affinity(affinity, check)
-    _checks.within("n_clusters", n_clusters, 1, tensor.shape[0])
+    _checks.integer("n_clusters", n_clusters, 1, tensor.shape[0])
+    _checks.integer("n_init", n_init, 1)
+    _checks.positive("tolerance", tolerance)
+    _checks.seed(seed)
 
     def run(tensor: torch.Tensor) -> torch.Tensor:
         embedding = spectral_embedding(tensor, n_clusters, seed=seed, tolerance=tolerance, check=False)
@@ -78,12 +81,16 @@ def normalized_cut(affinity: Array, labels: Array) -> float:
         O(n² k) time, O(n k) memory.
 
     Raises:
-        ValueError: Not square, or labels of another length or negative.
-        TypeError: Not an array of real numbers.
+        ValueError: Not square, on different devices, or labels of another length or negative.
+        TypeError: Not an array of real numbers, or labels that are not integers.
     """
-    tensor = to_tensor("affinity", affinity)
+    tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
-    tags = to_tensor("labels", labels).long().to(tensor.device)
+    tags = to_tensor("labels", labels)
+    if tags.is_floating_point() or tags.dtype == torch.bool:
+        raise TypeError(f"labels: expected integers, found {tags.dtype}")
+    _checks.same_device(affinity=tensor, labels=tags)
+    tags = tags.long()
     if tags.shape != (len(tensor),) or bool((tags < 0).any()):
         raise ValueError(f"labels: expected {len(tensor)} integers >= 0, found shape {tuple(tags.shape)}")
     members = torch.nn.functional.one_hot(tags).to(tensor.dtype)

@@ -13,6 +13,8 @@ _BLOCK = 16
 # Basis vectors kept before a restart: 40 passes.
 _MAX_BASIS = 40 * _BLOCK
 _MAX_RESTARTS = 20
+# Rows compared at once with their transpose.
+_ROWS = 256
 # Below this size a dense eigendecomposition is faster and exact.
 _DENSE = 512
 
@@ -54,18 +56,19 @@ def spectral_embedding(
         :class:`SpectralEmbedding`, in the dtype of the affinity.
 
     Complexity:
-        O(n²) per pass, typically 10 passes of 16 vectors; up to 640 n numbers of basis. Testing for
-        convergence synchronises with a GPU once per pass.
+        O(n²) per pass, typically 10 passes of 16 vectors (of n_components if that is more); a basis of up
+        to 640 vectors, or 8 n_components. Testing for convergence synchronises with a GPU once per pass.
 
     Raises:
-        ValueError: Not square, n_components or tolerance out of range, NaN, Inf, negative or asymmetric
-            entries.
+        ValueError: Not square, n_components, tolerance or seed out of range, NaN, Inf, negative or
+            asymmetric entries.
         RuntimeError: No convergence (the message tells the residual reached).
-        TypeError: Not an array of real numbers.
+        TypeError: Not an array of real numbers, or parameters that are not numbers.
     """
     tensor = checked_affinity(affinity, check)
-    _checks.within("n_components", n_components, 1, tensor.shape[0])
+    _checks.integer("n_components", n_components, 1, tensor.shape[0])
     _checks.positive("tolerance", tolerance)
+    _checks.seed(seed)
     run = choose("spectral_embedding", tensor.device, backend, {"torch": _embed})
     coordinates, eigenvalues, residual, passes = run(tensor, n_components, seed, tolerance)
     give_back = returner(affinity)
@@ -83,14 +86,16 @@ def reference(affinity: torch.Tensor, n_components: int) -> tuple[torch.Tensor, 
 
 def checked_affinity(affinity: Array, check: bool | None) -> torch.Tensor:
     """View an affinity as a square floating tensor; refuse what no graph has, where asked to."""
-    tensor = floating(to_tensor("affinity", affinity))
+    tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("affinity", tensor)
         if float(tensor.min()) < 0:
             raise ValueError(f"affinity: expected entries >= 0, found {float(tensor.min())}")
-        rows = min(len(tensor), 256)
-        gap = float((tensor[:rows] - tensor[:, :rows].T).abs().max())
+        gap = max(
+            float((rows - columns.T).abs().max())
+            for rows, columns in zip(tensor.split(_ROWS, 0), tensor.split(_ROWS, 1), strict=True)
+        )
         if gap > 1e-4 * float(tensor.max()):
             raise ValueError(f"affinity: expected a symmetric matrix, entries differ by {gap:.3g}")
     return tensor
@@ -129,7 +134,7 @@ def _embed(
     affinity: torch.Tensor, k: int, seed: int, tolerance: float
 ) -> tuple[torch.Tensor, torch.Tensor, float, int]:
     n = len(affinity)
-    if n <= max(_DENSE, 4 * k):
+    if n <= max(_DENSE, 8 * k):
         coordinates, values = reference(affinity, k)
         return coordinates.to(affinity.dtype), values.to(affinity.dtype), 0.0, 1
     operator = _NormalizedAffinity(affinity)
@@ -157,7 +162,7 @@ def _lanczos(
     Returns the leading Ritz values and vectors (as rows; one more than ``start`` has) and the residual.
     """
     width, n = start.shape
-    blocks = max(1, min(_MAX_BASIS, n - 1) // width)
+    blocks = min(max(_MAX_BASIS, 8 * width), n - 1) // width
     basis = start.new_empty(1 + blocks * width, n)
     basis[:1] = operator.known_eigenvector()
     basis[1 : 1 + width], _, _ = _orthonormalized(start, basis[:1])

@@ -25,8 +25,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
+from diptych._progress import track
 from diptych.estimators._checks import check_integer, check_items, check_real
-from diptych.estimators._progress import track
 
 
 class ConceptBottleneck(TransformerMixin, BaseEstimator):

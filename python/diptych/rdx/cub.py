@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.estimators._progress import track
+from diptych._progress import track
 
 _Value = TypeVar("_Value")
 _CHUNK = 200_000

@@ -55,7 +55,7 @@ def evaluate_mnist(
 
     Models are trained on all images of ``data`` and compared on the same ones; with flips on half of
     them as they are and on the other half flipped. Deterministic for a seed on one machine with one
-    number of threads. The seven pairs take about 8 minutes on one core, half of it the ablations.
+    number of threads. The seven pairs take some 10 minutes on two cores, over half of it the ablations.
 
     Args:
         pairs: Which experiments to run.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from diptych._files import atomic_path
-from diptych.estimators._progress import track
+from diptych._progress import track
 from diptych.rdx.data import Digits, held_out
 from diptych.rdx.models import DigitCNN, to_input
 

@@ -78,18 +78,7 @@ def write(
     )
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
         _prepare(result, material, pictures, stages)
-        stages.enter("figures")
-        write_figures(
-            folder,
-            result,
-            images=pictures,
-            labels=material.labels,
-            names=names,
-            projections=material.projections,
-        )
-        stages.enter("page")
-        result.save(folder / RESULT)
-        (folder / PAGE).write_bytes(render(result, material))
+        _fill(folder, result, material, pictures, stages)
     return target
 
 
@@ -110,6 +99,23 @@ def _prepare(result: RDXResult, material: Material, pictures: Images | None, sta
     if material.labels is not None:
         stages.enter("probes")
         material.probes = linear_probes(result.embeddings, material.labels, seed=0, advance=stages.advance)
+
+
+def _fill(
+    folder: Path, result: RDXResult, material: Material, pictures: Images | None, stages: Stages
+) -> None:
+    stages.enter("figures")
+    write_figures(
+        folder,
+        result,
+        images=pictures,
+        labels=material.labels,
+        names=material.names,
+        projections=material.projections,
+    )
+    stages.enter("page")
+    result.save(folder / RESULT)
+    (folder / PAGE).write_bytes(render(result, material))
 
 
 def _projections(embeddings: tuple[Any, Any]) -> tuple[Projection, Projection]:
