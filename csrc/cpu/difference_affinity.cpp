@@ -8,6 +8,10 @@ namespace {
 
 // 64 x 64: the four affinity tiles of a pair fit in the level-2 cache, and a row of one is four lines.
 constexpr std::int64_t kTile = 64;
+constexpr std::int64_t kBlock = 8;
+
+// Tiles are worked on in whole blocks; the entries past the matrix's edge are never written out.
+constexpr std::int64_t whole_blocks(std::int64_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
 // exp(-beta G) of a tile and its reciprocal exp(+beta G), which is the other direction's affinity.
 template <class F>
@@ -23,16 +27,18 @@ struct Span {
 template <Difference kind, class T, class F>
 void tile_affinity(const T* a, const T* b, std::int64_t n, Span rows, Span columns, F gamma, F beta,
                    F offset, TileAffinity<F>& tile) {
-  for (std::int64_t r = 0; r < rows.size; ++r) {
+  T row_a[kTile] = {}, row_b[kTile] = {};
+  for (std::int64_t r = 0; r < whole_blocks(rows.size); ++r) {
     // The outputs may be the inputs' memory under another type: memcpy is the read that allows it.
-    T row_a[kTile], row_b[kTile];
-    const std::int64_t start = (rows.begin + r) * n + columns.begin;
-    std::memcpy(row_a, a + start, sizeof(T) * columns.size);
-    std::memcpy(row_b, b + start, sizeof(T) * columns.size);
+    if (r < rows.size) {
+      const std::int64_t start = (rows.begin + r) * n + columns.begin;
+      std::memcpy(row_a, a + start, sizeof(T) * columns.size);
+      std::memcpy(row_b, b + start, sizeof(T) * columns.size);
+    }
     F* ab = tile.ab + r * kTile;
     F* ba = tile.ba + r * kTile;
 #pragma omp simd
-    for (std::int64_t c = 0; c < columns.size; ++c) {
+    for (std::int64_t c = 0; c < whole_blocks(columns.size); ++c) {
       const F g = core::DIPTYCH_ISA::difference<kind>(static_cast<F>(row_a[c]), static_cast<F>(row_b[c]),
                                                       gamma, offset);
       const F e = core::DIPTYCH_ISA::exponential(-beta * g);
@@ -42,20 +48,33 @@ void tile_affinity(const T* a, const T* b, std::int64_t n, Span rows, Span colum
   }
 }
 
+// Makes the mean (upper + lower^T) / 2 of one block of the tiles and its mirror image. The sizes are known to
+// the compiler, which unrolls both loops: that is what makes a transposition fast.
+template <class F>
+void mean_of_block(const F* upper, const F* lower, F* mean, F* mirror) {
+  for (int r = 0; r < kBlock; ++r)
+    for (int c = 0; c < kBlock; ++c)
+      mean[r * kTile + c] = F(0.5) * (upper[r * kTile + c] + lower[c * kTile + r]);
+  for (int c = 0; c < kBlock; ++c)
+    for (int r = 0; r < kBlock; ++r) mirror[c * kTile + r] = mean[r * kTile + c];
+}
+
+template <class F>
+void write_tile(const F* tile, std::int64_t n, Span rows, Span columns, F* out) {
+  for (std::int64_t r = 0; r < rows.size; ++r)
+    std::memcpy(out + (rows.begin + r) * n + columns.begin, tile + r * kTile, sizeof(F) * columns.size);
+}
+
 // Writes (upper + lower^T) / 2 to both places of the pair of tiles.
 template <class F>
 void write_symmetric(const F* upper, const F* lower, std::int64_t n, Span rows, Span columns, F* out) {
-  F mean[kTile * kTile];
-  for (std::int64_t r = 0; r < rows.size; ++r) {
-    for (std::int64_t c = 0; c < columns.size; ++c)
-      mean[r * kTile + c] = F(0.5) * (upper[r * kTile + c] + lower[c * kTile + r]);
-    std::memcpy(out + (rows.begin + r) * n + columns.begin, mean + r * kTile, sizeof(F) * columns.size);
-  }
-  for (std::int64_t c = 0; c < columns.size; ++c) {
-    F row[kTile];
-    for (std::int64_t r = 0; r < rows.size; ++r) row[r] = mean[r * kTile + c];
-    std::memcpy(out + (columns.begin + c) * n + rows.begin, row, sizeof(F) * rows.size);
-  }
+  F mean[kTile * kTile], mirror[kTile * kTile];
+  for (std::int64_t r = 0; r < rows.size; r += kBlock)
+    for (std::int64_t c = 0; c < columns.size; c += kBlock)
+      mean_of_block(upper + r * kTile + c, lower + c * kTile + r, mean + r * kTile + c,
+                    mirror + c * kTile + r);
+  write_tile(mean, n, rows, columns, out);
+  write_tile(mirror, n, columns, rows, out);
 }
 
 template <Difference kind, class T, class F>

@@ -57,5 +57,5 @@ def test_bad_input_is_named() -> None:
         gamma_sweep(a, b, [])
     with pytest.raises(ValueError, match="gamma: expected in gammas"):
         gamma_sweep(a, b, [0.1], gamma=0.2)
-    with pytest.raises(ValueError, match=r"gamma: expected a number above 0, found -0\.1"):
+    with pytest.raises(ValueError, match="gamma: expected a number above 0"):
         gamma_sweep(a, b, [-0.1, 0.1], **OPTIONS)

@@ -1,10 +1,13 @@
 """``diptych rdx``: the experiments of the RDX study."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
+from diptych._files import atomic_path
 from diptych.cli._report import refuse_existing
 
 app = typer.Typer(no_args_is_help=True, help="The experiments of the RDX study (thesis ch. 4).")
@@ -18,9 +21,31 @@ def _group() -> None:
 @app.command()
 def mnist(
     out: Annotated[Path, typer.Option(help="Folder for the tables and the figure.")],
-    seeds: Annotated[int, typer.Option(help="Repeat with this many seeds.")] = 1,
+    seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
     ablations: Annotated[bool, typer.Option(help="Also run every variant of the method.")] = True,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep the seeds that --out holds.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
 ) -> None:
     """Seven pairs of models with known differences, RDX and all baselines: BSR and run time."""
-    refuse_existing(out, overwrite)
+    if not resume:
+        refuse_existing(out, overwrite)
+    from diptych.plots import bsr_figure
+    from diptych.rdx.evaluate import evaluate_mnist
+    from diptych.rdx.tables import Evaluation
+
+    console = Console()
+    found = Evaluation()
+    for seed in range(seeds):
+        part = out / f"seed-{seed}"
+        if resume and Evaluation.is_saved(part):
+            console.print(f"Seed {seed}: kept from before")
+        else:
+            evaluate_mnist(seeds=(seed,), ablations=ablations).save(part)
+        found.extend(Evaluation.load(part))
+    written = found.save(out)
+    figure = out / "mnist_bsr.png"
+    with atomic_path(figure) as temporary:
+        bsr_figure(asdict(row) for row in found.scores).savefig(temporary, dpi=200)
+    console.print(found.summary(), highlight=False)
+    for path in (*written, figure):
+        console.print(f"  {path}", highlight=False, soft_wrap=True)

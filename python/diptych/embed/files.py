@@ -36,7 +36,8 @@ def load_embedding(path: str | os.PathLike[str], key: str | None = None) -> Any:
         content = _READERS[path.suffix](path)
     except Exception as error:
         # Each library has its own kinds of error for a damaged file; the user needs the name of the file.
-        raise ValueError(f"{path}: not a readable {path.suffix} file: {error}") from error
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path}: not a readable {path.suffix} file: {reason}") from error
     if not isinstance(content, Mapping):
         return content
     return _pick(path, content, key)

@@ -54,9 +54,10 @@ def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
 
 
 def duplicates(x: torch.Tensor) -> torch.Tensor | None:
-    """Number (n,) the distinct rows of x; None if no two are equal, and on a GPU, where asking would wait.
+    """Number the rows of x that have equals, (n,): equal rows share a number >= 0, all others have -1.
 
-    Rows are told apart by an integer hash, which is then verified; -0.0 and 0.0 are the same.
+    None if no two are equal, and on a GPU, where asking would wait for it. Rows are told apart by an
+    integer hash, which is then verified; -0.0 and 0.0 are the same.
     """
     if x.device.type != "cpu":
         return None
@@ -68,14 +69,16 @@ def duplicates(x: torch.Tensor) -> torch.Tensor | None:
     if len(hashes) == len(x):
         return None
     if not torch.equal(x, x[first_of_each(groups)]):
-        return torch.unique(x + 0, dim=0, return_inverse=True)[1]
-    return groups
+        groups = torch.unique(x + 0, dim=0, return_inverse=True)[1]
+    return torch.where(torch.bincount(groups)[groups] > 1, groups, -1)
 
 
 def first_of_each(groups: torch.Tensor) -> torch.Tensor:
-    """The index (n,) of the first item that carries each item's number."""
-    first = torch.full((int(groups.max()) + 1,), len(groups))
-    return first.scatter_reduce_(0, groups, torch.arange(len(groups)), "amin")[groups]
+    """The index (n,) of the first item that carries each item's number; of itself where that is -1."""
+    index = torch.arange(len(groups))
+    first = torch.full((int(groups.max()) + 2,), len(groups))
+    first.scatter_reduce_(0, groups + 1, index, "amin")
+    return torch.where(groups < 0, index, first[groups + 1])
 
 
 def make_duplicates_alike(
@@ -91,11 +94,14 @@ def make_duplicates_alike(
         row_groups: (rows,) from :func:`duplicates`.
         groups: (n,) from the same call.
     """
-    first = first_of_each(groups)
+    columns = (groups >= 0).nonzero()[:, 0]
+    sources = first_of_each(groups)[columns]
     for start, stop in row_blocks(len(products), len(groups), products.element_size(), 1 << 24):
         block = products[start:stop]
-        same = row_groups[start:stop, None] == groups
-        torch.where(same, norms[start:stop, None], block[:, first], out=block)
+        block[:, columns] = block[:, sources]
+        rows = (row_groups[start:stop] >= 0).nonzero()
+        same = row_groups[start:stop][rows] == groups[columns]
+        block[rows, columns] = torch.where(same, norms[start:stop][rows], block[rows, columns])
 
 
 def row_blocks(n: int, columns: int, itemsize: int, budget: int = 1 << 26) -> list[tuple[int, int]]:

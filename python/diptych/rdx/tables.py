@@ -5,13 +5,13 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
-from diptych.rdx.train import save_embeddings
+from diptych.rdx.train import load_embeddings, save_embeddings
 
 KNOWN_PAIR, KNOWN_DIGITS = "M_35 vs M_b", ("3", "5")
 
@@ -141,21 +141,61 @@ class Evaluation:
         ]
         return "\n".join(lines)
 
+    def extend(self, other: "Evaluation") -> None:
+        """Take over the rows and embeddings of another run."""
+        for name in _TABLES:
+            getattr(self, name).extend(getattr(other, name))
+        self.embeddings |= other.embeddings
+
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write mnist_rdx.csv, mnist_ablations.csv, mnist_purity.csv, mnist_models.csv and
-        mnist_embeddings.safetensors, each whole or not at all; returns their paths.
+        """Write the tables as CSV and the embeddings as safetensors; returns their paths.
+
+        mnist_models.csv, mnist_rdx.csv, mnist_ablations.csv, mnist_purity.csv and, last,
+        mnist_embeddings.safetensors, each whole or not at all.
         """
         root = Path(folder)
-        tables: dict[str, tuple[type[Any], Sequence[Any]]] = {
-            "mnist_rdx.csv": (ScoreRow, self.scores),
-            "mnist_ablations.csv": (AblationRow, self.ablations),
-            "mnist_purity.csv": (PurityRow, self.purity),
-            "mnist_models.csv": (ModelRow, self.models),
-        }
-        for name, (kind, rows) in tables.items():
-            _write_csv(root / name, kind, rows)
-        save_embeddings(root / "mnist_embeddings.safetensors", self.embeddings)
-        return [root / name for name in (*tables, "mnist_embeddings.safetensors")]
+        for name, (file, kind) in _TABLES.items():
+            _write_csv(root / file, kind, getattr(self, name))
+        save_embeddings(root / _EMBEDDINGS, self.embeddings)
+        return [root / file for file, _ in _TABLES.values()] + [root / _EMBEDDINGS]
+
+    @staticmethod
+    def is_saved(folder: str | os.PathLike[str]) -> bool:
+        """Whether :meth:`save` has finished in this folder: its last file is there."""
+        return (Path(folder) / _EMBEDDINGS).is_file()
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "Evaluation":
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            FileNotFoundError: A file is missing.
+            ValueError: A file is damaged or has other columns; the message names it.
+        """
+        root = Path(folder)
+        tables = {name: _read_csv(root / file, kind) for name, (file, kind) in _TABLES.items()}
+        return cls(**tables, embeddings=load_embeddings(root / _EMBEDDINGS)[0])
+
+
+_TABLES: dict[str, tuple[str, type[Any]]] = {
+    "models": ("mnist_models.csv", ModelRow),
+    "scores": ("mnist_rdx.csv", ScoreRow),
+    "ablations": ("mnist_ablations.csv", AblationRow),
+    "purity": ("mnist_purity.csv", PurityRow),
+}
+_EMBEDDINGS = "mnist_embeddings.safetensors"
+
+
+def _read_csv(path: Path, kind: type[Any]) -> list[Any]:
+    converters = get_type_hints(kind)
+    with open(path, newline="", encoding="utf-8") as file:
+        try:
+            return [
+                kind(**{name: converters[name](value) for name, value in row.items()})
+                for row in csv.DictReader(file)
+            ]
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{path}: not a table of {kind.__name__}: {error}") from error
 
 
 def _write_csv(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
