@@ -129,13 +129,14 @@ template <class Key>
 inline Key narrow_keys(const RankScratch<Key>& s, std::int64_t n) {
   Key lowest = kZeroKey<Key>, least = ~Key(0), most = kZeroKey<Key>;
   for (std::int64_t i = 0; i < n; ++i) {
-    const Key key = s.keys[i], positive = key > kZeroKey<Key> ? key : ~Key(0);
+    const Key key = s.keys[i];
+    const Key above_zero = key - kZeroKey<Key> - 1;  // wraps around to more than any other for zero itself
     lowest = key < lowest ? key : lowest;
-    least = positive < least ? positive : least;
+    least = above_zero < least ? above_zero : least;
     most = key > most ? key : most;
   }
   if (lowest < kZeroKey<Key>) return 0;
-  const Key base = least - 2;
+  const Key base = least + kZeroKey<Key> - 1;
   for (std::int64_t i = 0; i < n; ++i) s.keys[i] = s.keys[i] > kZeroKey<Key> ? s.keys[i] - base : 1;
   return most > kZeroKey<Key> ? most - base : 1;
 }

@@ -25,8 +25,8 @@ struct Span {
 };
 
 template <Difference kind, class T, class F>
-void tile_affinity(const T* a, const T* b, std::int64_t n, Span rows, Span columns, F gamma, F beta,
-                   F offset, TileAffinity<F>& tile) {
+void tile_affinity(const T* a, const T* b, std::int64_t n, Span rows, Span columns, F gamma, F beta, F offset,
+                   TileAffinity<F>& tile) {
   T row_a[kTile] = {}, row_b[kTile] = {};
   for (std::int64_t r = 0; r < whole_blocks(rows.size); ++r) {
     // The outputs may be the inputs' memory under another type: memcpy is the read that allows it.
@@ -109,10 +109,10 @@ void affinity(const T* a, const T* b, std::int64_t n, Difference kind, double ga
     all_tiles<Difference::subtraction>(a, b, n, g, s, o, out_ab, out_ba, threads);
 }
 
-template void affinity(const std::int32_t*, const std::int32_t*, std::int64_t, Difference, double,
-                       double, double, float*, float*, int);
-template void affinity(const float*, const float*, std::int64_t, Difference, double, double, double,
-                       float*, float*, int);
+template void affinity(const std::int32_t*, const std::int32_t*, std::int64_t, Difference, double, double,
+                       double, float*, float*, int);
+template void affinity(const float*, const float*, std::int64_t, Difference, double, double, double, float*,
+                       float*, int);
 template void affinity(const double*, const double*, std::int64_t, Difference, double, double, double,
                        double*, double*, int);
 

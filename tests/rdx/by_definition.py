@@ -179,3 +179,29 @@ def gathered(n: int = 240, size: int = 30, seed: int = 0) -> tuple[Matrix, Matri
     a[:size] = 30 + 0.5 * rng.normal(size=(size, 6))
     b[size : 2 * size] = -30 + 0.5 * rng.normal(size=(size, 6))
     return a, b
+
+
+def integer_pair(n: int = 90, seed: int = 0) -> tuple[Matrix, Matrix]:
+    """Integer-valued embeddings, whose ranks are exact, ties broken by index included."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-9, 9, size=(n, 4)), rng.integers(-9, 9, size=(n, 3))
+    return a.astype(np.float64), b.astype(np.float64)
+
+
+def normalized_cut(f: Matrix, labels: ArrayLike) -> float:
+    """Sum over clusters of the affinity that leaves them over all that they have."""
+    tags = np.asarray(labels)
+    hollow = f - np.diag(np.diag(f))
+    members = [tags == tag for tag in np.unique(tags)]
+    return float(sum(hollow[inside][:, ~inside].sum() / hollow[inside].sum() for inside in members))
+
+
+def mutual_neighbors(a: ArrayLike, b: ArrayLike, k: int = 10) -> float:
+    """Mean share of an item's k nearest others that both representations have."""
+    ranks_a, ranks_b = ranks(a), ranks(b)
+    shares = []
+    for i in range(len(ranks_a)):
+        near_a = set(np.flatnonzero(ranks_a[i] <= k)) - {i}
+        near_b = set(np.flatnonzero(ranks_b[i] <= k)) - {i}
+        shares.append(len(near_a & near_b) / k)
+    return float(np.mean(shares))

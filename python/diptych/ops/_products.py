@@ -9,6 +9,18 @@ _BLOCK = 384
 _ODD = 0x2545F4914F6CDD1D
 
 
+def product(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
+    """Matrix product that keeps float32 whole where the user lets torch round to tf32 or bfloat16."""
+    allowed = torch.get_float32_matmul_precision()
+    if allowed == "highest":
+        return torch.mm(a, b, out=out)
+    torch.set_float32_matmul_precision("highest")
+    try:
+        return torch.mm(a, b, out=out)
+    finally:
+        torch.set_float32_matmul_precision(allowed)
+
+
 def centered(x: torch.Tensor) -> torch.Tensor:
     """Subtract a point near the mean from every row, (n, d) -> a new (n, d).
 
@@ -31,7 +43,7 @@ def squared_distances(
 
     ``norms`` are the rows' squared norms and ``groups`` what :func:`duplicates` said, both of all of x.
     """
-    products = torch.mm(x[start:stop], x.T)
+    products = product(x[start:stop], x.T)
     if groups is not None:
         make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
     return products.mul_(-2).add_(norms[start:stop, None]).add_(norms).clamp_(min=0)
@@ -49,7 +61,7 @@ def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
         if len(block) < _BLOCK:
             block = torch.cat([block, x.new_zeros(_BLOCK - len(block), d)])
         stop = min(start + _BLOCK, n)
-        norms[start:stop] = torch.mm(block, block.T).diagonal()[: stop - start]
+        norms[start:stop] = product(block, block.T).diagonal()[: stop - start]
     return norms if groups is None else norms[first_of_each(groups)]
 
 

@@ -87,7 +87,8 @@ def difference_affinity(
             torch.empty_like(tensor_a, dtype=dtype),
             torch.empty_like(tensor_a, dtype=dtype),
         )
-    run = choose("difference_affinity", tensor_a.device, backend, _IMPLEMENTATIONS)
+    offered = _IMPLEMENTATIONS if dtype == torch.float32 else _DOUBLE_IMPLEMENTATIONS
+    run = choose("difference_affinity", tensor_a.device, backend, offered)
     run(tensor_a, tensor_b, difference == "subtraction", gamma, beta, offset, *results)
     if out is not None:
         return out
@@ -186,3 +187,4 @@ def _run_torch(a: torch.Tensor, b: torch.Tensor, *arguments: Any) -> None:
 
 
 _IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "triton": _run_triton, "torch": _run_torch}
+_DOUBLE_IMPLEMENTATIONS = {name: run for name, run in _IMPLEMENTATIONS.items() if name != "triton"}

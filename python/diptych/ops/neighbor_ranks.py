@@ -99,7 +99,7 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
     if x.dtype == torch.float32:
         # The products fit in the result's own memory: each row is ranked over itself.
         products = out.view(torch.float32)
-        torch.mm(x, x.T, out=products)
+        _products.product(x, x.T, out=products)
         norms = products.diagonal().contiguous()
         if groups is not None:
             norms = norms[_products.first_of_each(groups)]
@@ -108,7 +108,7 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
         return
     norms = _products.squared_norms(x, groups)
     for start, stop in _products.row_blocks(len(x), len(x), x.element_size()):
-        products = torch.mm(x[start:stop], x.T)
+        products = _products.product(x[start:stop], x.T)
         if groups is not None:
             _products.make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
         _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), start, ranks[start:stop], threads)

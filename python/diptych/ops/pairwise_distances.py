@@ -91,7 +91,7 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
         return
     both = _products.centered(x if y is None else torch.cat([x, y]))
     left, right = both[: len(x)], both[0 if y is None else len(x) :]
-    torch.mm(left, right.T, out=out)
+    _products.product(left, right.T, out=out)
     groups = _products.duplicates(both)
     norms = _products.squared_norms(both, groups) if y is not None else out.diagonal().contiguous()
     if groups is not None:
@@ -112,7 +112,7 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
     left = _unit_rows(x)
     right = left if y is None else _unit_rows(y)
-    torch.mm(left, right.T, out=out)
+    _products.product(left, right.T, out=out)
     out.neg_().add_(1).clamp_(min=0)
     if y is None:
         out.fill_diagonal_(0)
