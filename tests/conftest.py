@@ -1,6 +1,6 @@
 """Fixtures shared by all tests."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
@@ -20,3 +20,21 @@ def keep_threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress bars appear at once instead of after two seconds."""
+
+    class Immediate:
+        daemon = True
+
+        def __init__(self, _: float, show: Callable[[], None]) -> None:
+            self.start = show
+
+        def cancel(self) -> None:
+            pass
+
+        join = cancel
+
+    monkeypatch.setattr("diptych._progress.Timer", Immediate)

@@ -188,9 +188,7 @@ def test_stopping_early_is_told():
         ConvexNMF(3, max_iter=1, tol=0, random_state=0).fit(x)
 
 
-def test_a_long_fit_shows_its_progress(monkeypatch, capsys):
-    # Patience of zero seconds stands in for a fit of more than two.
-    monkeypatch.setattr("diptych._progress._PATIENCE", 0.0)
+def test_a_long_fit_shows_its_progress(impatient, monkeypatch, capsys):
     monkeypatch.setenv("FORCE_COLOR", "1")
     fit(clusters(), 2, max_iter=5, tol=0)
     assert "Fitting ConvexNMF" in capsys.readouterr().err

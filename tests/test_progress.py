@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from diptych import _progress
-from diptych._progress import Stages
+from diptych._progress import Stages, track
 
 
 class Clock:
@@ -69,18 +69,28 @@ def test_short_work_shows_nothing(clock: Clock, capsys: pytest.CaptureFixture[st
 
 
 def test_long_work_shows_its_stage_and_an_eta_on_stderr(
-    clock: Clock, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")  # makes rich take the captured stream for a terminal
+    monkeypatch.setattr(_progress, "_PATIENCE", 0.05)
     with Stages({"reading": 1, "sorting": 1}) as stages:
         stages.enter("reading")
-        clock.now += 2.5
+        time.sleep(0.5)  # the bar appears in the middle of the first stage
+        assert stages._bar.live.is_started
         stages.enter("sorting")
         stages.advance(0.5)
+    assert not stages._bar.live.is_started
     out, err = capsys.readouterr()
     assert out == ""
-    assert "sorting" in err
+    assert "reading" in err
     assert "ETA" in err
+
+
+def test_a_loop_left_early_takes_its_bar_along(impatient: None) -> None:
+    steps = track(range(5), "counting")
+    assert next(steps) == 0
+    steps.close()
+    assert list(track(range(3), "counting", shown=False)) == [0, 1, 2]
 
 
 def test_a_bar_that_is_switched_off_stays_off(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

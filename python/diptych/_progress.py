@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from threading import Timer
 from types import TracebackType
 from typing import TypeVar
 
@@ -33,7 +34,7 @@ class Stages:
         self.seconds: dict[str, float] = {}
         self._costs = costs
         self._enabled = enabled
-        self._started = self._stage_started = time.perf_counter()
+        self._stage_started = time.perf_counter()
         self._stage: str | None = None
         self._within = 0.0
         self._bar = Progress(
@@ -46,23 +47,25 @@ class Stages:
             transient=True,
         )
         self._task = self._bar.add_task("", total=sum(costs.values()))
-        self._shown = False
+        # A timer, not a look at the clock between stages: a first stage may be long.
+        self._patience = Timer(_PATIENCE, self._bar.start)
+        self._patience.daemon = True
 
     def enter(self, stage: str) -> None:
         """End the current stage and begin ``stage``."""
         self._finish()
         self._stage, self._stage_started, self._within = stage, time.perf_counter(), 0.0
         self._bar.update(self._task, description=stage)
-        self._show_when_due()
 
     def advance(self, share: float) -> None:
         """Move the bar by a share, 0 to 1, of the current stage."""
         if self._stage is not None:
             self._within += share
             self._bar.advance(self._task, share * self._costs[self._stage])
-        self._show_when_due()
 
     def __enter__(self) -> "Stages":
+        if self._enabled:
+            self._patience.start()
         return self
 
     def __exit__(
@@ -72,8 +75,11 @@ class Stages:
         trace: TracebackType | None,
     ) -> None:
         self._finish()
-        if self._shown:
-            self._bar.stop()
+        if self._enabled:
+            self._patience.cancel()
+            self._patience.join()
+            if self._bar.live.is_started:
+                self._bar.stop()
 
     def _finish(self) -> None:
         if self._stage is not None:
@@ -81,8 +87,3 @@ class Stages:
             self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + spent
             self._bar.advance(self._task, (1 - self._within) * self._costs[self._stage])
             self._stage = None
-
-    def _show_when_due(self) -> None:
-        if self._enabled and not self._shown and time.perf_counter() - self._started > _PATIENCE:
-            self._bar.start()
-            self._shown = True

@@ -78,5 +78,8 @@ def _pick(path: Path, content: Mapping[str, Any], key: str | None) -> Any:
     matrices = [name for name, value in content.items() if getattr(value, "ndim", 0) == 2]
     if len(matrices) != 1:
         listed = ", ".join(sorted(map(str, content))) or "nothing"
-        raise ValueError(f"{path}: expected exactly one matrix, the file holds {listed}; name one by key")
+        raise ValueError(
+            f"{path}: expected exactly one matrix, the file holds {listed}; "
+            "diptych.embed.load_embedding(path, key) reads one of several"
+        )
     return content[matrices[0]]

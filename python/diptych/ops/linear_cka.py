@@ -61,7 +61,7 @@ def linear_cka(
     if check:
         _check_values("x", tensor_x, debiased)
         _check_values("y", tensor_y, debiased)
-    run = choose("linear_cka", tensor_x.device, backend, {"torch": _linear_cka})
+    run = choose("linear_cka", tensor_x.device, backend, {"torch": _run_torch})
     return returner(x)(run(tensor_x, tensor_y, debiased))
 
 
@@ -84,13 +84,57 @@ def _unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
     return total / (n * (n - 3))
 
 
+def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
+    # The first call of any custom operator imports a thousand modules, which takes a second: where
+    # nobody differentiates or compiles, the plain function does the same.
+    plain = not (x.requires_grad or y.requires_grad or torch.compiler.is_compiling())
+    return _cka(x, y, debiased) if plain else _linear_cka(x, y, debiased)
+
+
 @torch.library.custom_op("diptych::linear_cka", mutates_args=())
 def _linear_cka(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
+    return _cka(x, y, debiased)
+
+
+@_linear_cka.register_fake
+def _(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
+    return x.new_empty(())
+
+
+def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
+    x, y, ctx.debiased = inputs
+    ctx.save_for_backward(x, y)
+
+
+def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
+    x, y = ctx.saved_tensors
+    (x, scale_x), (y, scale_y) = _standardized(x), _standardized(y)
+    debiased = ctx.debiased
+    xy, xx, yy = (_hsic(*pair, debiased) for pair in ((x, y), (x, x), (y, y)))
+    cka = _ratio(xy, xx, yy)
+    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
+    # derivative by the scale is zero: CKA does not depend on it.
+    norm = _ratio(torch.ones_like(xy), xx, yy)
+    need_x, need_y, _ = ctx.needs_input_grad
+    grad_x = grad_y = None
+    if need_x:
+        slope = norm * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
+        grad_x = gradient * (slope - slope.mean(0)) / scale_x
+    if need_y:
+        slope = norm * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
+        grad_y = gradient * (slope - slope.mean(0)) / scale_y
+    return grad_x, grad_y, None
+
+
+_linear_cka.register_autograd(_backward, setup_context=_setup_context)
+
+
+def _cka(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
     (x, _), (y, _) = _standardized(x), _standardized(y)
-    return _cka(_hsic(x, y, debiased), _hsic(x, x, debiased), _hsic(y, y, debiased))
+    return _ratio(_hsic(x, y, debiased), _hsic(x, x, debiased), _hsic(y, y, debiased))
 
 
-def _cka(xy: torch.Tensor, xx: torch.Tensor, yy: torch.Tensor) -> torch.Tensor:
+def _ratio(xy: torch.Tensor, xx: torch.Tensor, yy: torch.Tensor) -> torch.Tensor:
     return xy / (torch.sqrt(xx) * torch.sqrt(yy))
 
 
@@ -114,39 +158,6 @@ def _check_values(name: str, x: torch.Tensor, debiased: bool) -> None:
         rounding = 32 * torch.finfo(x.dtype).eps * _hsic(x, x, False)
         if bool(_hsic(x, x, True) <= rounding):
             raise ValueError(f"{name}: all items are equally far apart, debiased CKA is not defined")
-
-
-@_linear_cka.register_fake
-def _(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
-    return x.new_empty(())
-
-
-def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    x, y, ctx.debiased = inputs
-    ctx.save_for_backward(x, y)
-
-
-def _backward(ctx, gradient):  # type: ignore[no-untyped-def]
-    x, y = ctx.saved_tensors
-    (x, scale_x), (y, scale_y) = _standardized(x), _standardized(y)
-    debiased = ctx.debiased
-    xy, xx, yy = (_hsic(*pair, debiased) for pair in ((x, y), (x, x), (y, y)))
-    cka = _cka(xy, xx, yy)
-    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
-    # derivative by the scale is zero: CKA does not depend on it.
-    norm = _cka(torch.ones_like(xy), xx, yy)
-    need_x, need_y, _ = ctx.needs_input_grad
-    grad_x = grad_y = None
-    if need_x:
-        slope = norm * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
-        grad_x = gradient * (slope - slope.mean(0)) / scale_x
-    if need_y:
-        slope = norm * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
-        grad_y = gradient * (slope - slope.mean(0)) / scale_y
-    return grad_x, grad_y, None
-
-
-_linear_cka.register_autograd(_backward, setup_context=_setup_context)
 
 
 def _item_space_is_cheaper(x: torch.Tensor, y: torch.Tensor) -> bool:

@@ -9,6 +9,10 @@ CONVENTIONS = ("default", "paper", "published-code")
 # Entries of the scratch in which submatrices are summed.
 _SCRATCH = 1 << 22
 
+# Grids improved by swaps per cluster. On clusters small enough for brute force, one start reaches the
+# optimum in 50-70 % of cases, four in 80-94 %, eight in 91-97 %.
+_STARTS = 8
+
 
 def cluster_grids(
     affinity: torch.Tensor,
@@ -22,9 +26,9 @@ def cluster_grids(
     ``"paper"``: the item whose grid_size-1 largest affinities inside the cluster have the largest sum
     (max-KNA), with those neighbors. ``"published-code"``: as the authors' public code does, each item
     with its nearest neighbors in the source representation inside the cluster, scored by the sum of all
-    affinities among them. ``"default"``: each item with its largest affinities, scored likewise; the best
-    is improved by swaps until no exchange of one item raises the sum (a local search for the densest
-    k-subgraph, which is NP-hard to solve exactly).
+    affinities among them. ``"default"``: each item with its largest affinities, scored likewise; the
+    eight best are improved by swaps until no exchange of one item raises the sum, and the densest is
+    taken (a local search for the densest k-subgraph, which is NP-hard to solve exactly).
 
     Args:
         affinity: (n, n) symmetric difference affinity.
@@ -37,7 +41,8 @@ def cluster_grids(
         m int64 index tensors.
 
     Complexity:
-        O(n²) time for the neighbors, O(n k²) for the scores, O(|cluster| k) per swap; O(n k) memory.
+        O(n²) time for the neighbors, O(n k²) for the scores, O(|cluster| k) per swap and start; O(n k)
+        memory.
     """
     clusters = range(int(labels.max()) + 1)
     if grid_size == 1:
@@ -53,9 +58,14 @@ def cluster_grids(
     grids = []
     for cluster in clusters:
         members = (labels == cluster).nonzero()[:, 0]
-        seed = members[scores[members].argmax()]
-        grid = torch.cat([seed[None], neighbors[seed][neighbors[seed] >= 0]])
-        grids.append(_swapped(affinity, members, grid) if conventions == "default" else grid)
+        best = members[scores[members].argsort(descending=True, stable=True)[:_STARTS]]
+        starts = torch.cat([best[:, None], neighbors[best]], 1)
+        if conventions != "default":
+            grids.append(starts[0][starts[0] >= 0])
+        elif len(members) <= grid_size:
+            grids.append(_hub_first(affinity, members))
+        else:
+            grids.append(_hub_first(affinity, _densest(affinity, members, starts)))
     return grids
 
 
@@ -88,26 +98,34 @@ def _nearest_in_cluster(x: torch.Tensor, labels: torch.Tensor, k: int) -> torch.
     return neighbors
 
 
-def _swapped(affinity: torch.Tensor, members: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-    """Exchange single items while that raises the grid's sum of affinities; put the hub first."""
-    if len(members) > len(grid):
-        grid = grid.clone()
-        columns = affinity[grid][:, members]  # (k, |cluster|), symmetric, so rows serve as columns
-        inside = torch.isin(members, grid)
-        for _ in range(100 * len(grid)):
-            own = affinity[grid][:, grid].fill_diagonal_(0).sum(1)
-            gain = columns.sum(0)[None, :] - columns - own[:, None]
-            gain[:, inside] = -torch.inf
-            best = int(gain.argmax())
-            leaving, entering = divmod(best, len(members))
-            # Rounding of float32 sums must not keep two equal grids swapping for ever.
-            if float(gain[leaving, entering]) <= 1e-5 * float(own.sum()):
-                break
-            inside[members == grid[leaving]] = False
-            inside[entering] = True
-            grid[leaving] = members[entering]
-            columns[leaving] = affinity[grid[leaving]][members]
-    return _hub_first(affinity, grid)
+def _densest(affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+    """Improve several grids (s, k) of one cluster by swaps, side by side; return the densest, (k,)."""
+    runs = torch.arange(len(starts), device=starts.device)
+    grids = starts.clone()
+    columns = affinity[grids][:, :, members]  # (s, k, |cluster|), symmetric, so rows serve as columns
+    inside = (grids[:, :, None] == members).any(1)  # (s, |cluster|)
+    for _ in range(100 * grids.shape[1]):
+        own = _sums_among(affinity, grids)
+        gain = columns.sum(1)[:, None, :] - columns - own[:, :, None]
+        gain.masked_fill_(inside[:, None, :], -torch.inf)
+        best, place = gain.flatten(1).max(1)
+        # Rounding of float32 sums must not keep two equal grids swapping for ever.
+        improved = best > 1e-5 * own.sum(1)
+        if not bool(improved.any()):
+            break
+        run, place = runs[improved], place[improved]
+        leaving, entering = place // len(members), place % len(members)
+        inside[run] &= members != grids[run, leaving, None]
+        inside[run, entering] = True
+        grids[run, leaving] = members[entering]
+        columns[run, leaving] = affinity[members[entering]][:, members]
+    return grids[_sums_among(affinity, grids).sum(1).argmax()]
+
+
+def _sums_among(affinity: torch.Tensor, grids: torch.Tensor) -> torch.Tensor:
+    """Each item's sum of affinities to the others of its grid, (s, k)."""
+    among = affinity[grids[:, :, None], grids[:, None, :]]
+    return among.sum(2) - among.diagonal(dim1=1, dim2=2)
 
 
 def _hub_first(affinity: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

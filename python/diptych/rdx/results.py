@@ -39,7 +39,8 @@ class Explanations:
     """What one representation groups together that the other does not.
 
     Attributes:
-        grids: One int64 index array per explanation, strongest first; its first entry is the seed item.
+        grids: One int64 index array per explanation, by falling mean affinity of the clusters, or with
+            PageRank in order of discovery; its first entry is the seed item.
         labels: (n,) int64, the explanation whose cluster holds the item; -1 for the discarded cluster
             (spectral sampling) or for items in no grid (PageRank sampling).
         bsr: Binary success rate pooled over the grids, in [0, 1]; NaN without grids.

@@ -108,11 +108,18 @@ def pagerank(affinity: torch.Tensor, alive: torch.Tensor, start: torch.Tensor) -
 
 
 def _cluster_means(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean affinity between different items of each cluster (0 for a single item), and the sizes."""
+    """Mean affinity between different items of each cluster, and the sizes.
+
+    An item alone has affinity 1, that of a pair which both representations see alike; a cluster without
+    items, infinity: it is neither kept nor the one discarded.
+    """
     members = torch.nn.functional.one_hot(labels + 1, k + 1)[:, 1:].to(affinity.dtype)
     within = (members * (affinity @ members)).sum(0) - members.T @ affinity.diagonal()
     sizes = members.sum(0)
-    return within.double() / (sizes * (sizes - 1)).clamp(min=1).double(), sizes.long()
+    means = within.double() / (sizes * (sizes - 1)).double()
+    means[sizes == 1] = 1
+    means[sizes == 0] = torch.inf
+    return means, sizes.long()
 
 
 def _discarded(means: torch.Tensor, sizes: torch.Tensor) -> tuple[int, list[str]]:
