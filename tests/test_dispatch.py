@@ -130,7 +130,6 @@ def test_names_are_listed_and_others_refused() -> None:
 
 LEVELS = ("portable", "avx2", "avx512")
 RESULTS = """
-import sys
 import numpy as np
 import torch
 from diptych import _cpu, ops
@@ -146,7 +145,7 @@ distances = ops.pairwise_distances(x)
 near = ops.knn_affinity(forward.round(2), np.arange(130) % 3, 9)
 clusters = ops.kmeans(y, 4)
 np.savez(
-    sys.argv[1] if len(sys.argv) > 1 else OUT, a=a, b=b, forward=forward, backward=backward, biased=biased,
+    OUT, a=a, b=b, forward=forward, backward=backward, biased=biased,
     wide=wide, distances=distances, neighbors=near.neighbors, scores=near.scores, labels=clusters.labels,
 )
 """

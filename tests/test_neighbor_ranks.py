@@ -71,6 +71,7 @@ def test_reduced_matmul_precision_decides_no_order(device: torch.device, precisi
     torch.set_float32_matmul_precision(precision)
     try:
         found, exact = ops.neighbor_ranks(x.to(device)), ops.neighbor_ranks(whole.to(device))
+        assert torch.get_float32_matmul_precision() == precision
     finally:
         torch.set_float32_matmul_precision(before)
     assert_ranks_up_to_near_ties(found, x)
@@ -115,6 +116,15 @@ def test_duplicates_are_ranked_by_index(d: int, n: int, dtype: torch.dtype, back
     for first, second in np.argwhere(np.triu(same, 1)):
         third = ~same[first]
         assert (found[third, first] < found[third, second]).all()
+
+
+def test_rows_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = gaussian(50, 6, 1)
+    y = with_duplicates(x)
+    expected = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
+    monkeypatch.setattr("diptych.ops._products._ODD", 0)  # every row hashes to zero
+    assert torch.equal(ops.neighbor_ranks(x), expected[0])
+    assert torch.equal(ops.neighbor_ranks(y), expected[1])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
