@@ -116,6 +116,21 @@ void bind_knn(py::module_& m, Operations::Knn<F> Operations::*op) {
      py::arg("neighbors").noconvert(), py::arg("threads"));
 }
 
+template <class F>
+void bind_block_product(py::module_& m, Operations::BlockProduct<F> Operations::*op) {
+  m.def("block_product", [op](const Array<F>& matrix, const Array<F>& x, Array<F>& out, int threads) {
+    const auto rows = matrix.shape(0), n = matrix.shape(1);
+    require(x.shape(0) == n && x.shape(1) == diptych::cpu::kBlockWidth, "x: expected (n, BLOCK_WIDTH)");
+    require(out.shape(0) == rows && out.shape(1) == diptych::cpu::kBlockWidth,
+            "out: expected (rows, BLOCK_WIDTH)");
+    const F *f = matrix.data(), *v = x.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(f, v, rows, n, o, usable_threads(threads));
+  }, py::arg("matrix").noconvert(), py::arg("x").noconvert(), py::arg("out").noconvert(),
+     py::arg("threads"));
+}
+
 void bind_kmeans(py::module_& m) {
   m.def("kmeans", [](const Array<double>& x, Array<double>& centers, Array<std::int64_t>& labels,
                      Array<double>& inertia, int max_iter, double threshold, int threads) {
@@ -138,6 +153,7 @@ void bind_kmeans(py::module_& m) {
 PYBIND11_MODULE(_cpu, m) {
   m.doc() = "CPU kernels of diptych.ops; call those, they check their arguments.";
   m.attr("MAX_NEIGHBORS") = diptych::cpu::kMaxNeighbors;
+  m.attr("BLOCK_WIDTH") = diptych::cpu::kBlockWidth;
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
@@ -150,5 +166,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_differences<double, double>(m, &Operations::biased_f64, &Operations::affinity_f64);
   bind_knn<float>(m, &Operations::knn_f32);
   bind_knn<double>(m, &Operations::knn_f64);
+  bind_block_product<float>(m, &Operations::block_product_f32);
+  bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
 }

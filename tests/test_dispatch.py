@@ -43,8 +43,10 @@ def test_last_backend_of_an_op_made_of_others() -> None:
     affinity = torch.ones(9, 9)
     ops.knn_affinity(affinity, torch.zeros(9, dtype=torch.int64), 2)
     assert ops.last_backend() == "cpu"
-    ops.spectral_clusters(affinity, 2)
+    ops.spectral_clusters(affinity, 2, backend="torch")
     assert ops.last_backend() == "torch"
+    ops.spectral_clusters(affinity, 2)
+    assert ops.last_backend() == "cpu"
 
 
 def test_a_refused_call_leaves_last_backend_alone() -> None:

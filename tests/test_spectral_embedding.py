@@ -179,7 +179,7 @@ lopsided[650, 690] = 2
         (-square, 1, {}, "affinity: expected entries >= 0, found -1.0"),
         (torch.ones(3, 3).triu(), 1, {}, "affinity: expected a symmetric matrix, entries differ by 1"),
         (lopsided, 1, {}, "affinity: expected a symmetric matrix, entries differ by 1"),
-        (square, 1, {"backend": "cpu"}, "spectral_embedding has no 'cpu', it has torch"),
+        (square, 1, {"backend": "cuda"}, "spectral_embedding has no 'cuda', it has cpu, torch"),
     ],
 )
 def test_refuses_by_name(affinity: torch.Tensor, k: int, options: dict, message: str) -> None:

@@ -13,6 +13,9 @@ using core::Difference;
 // The most neighbors a row may ask for: their affinities live on the stack.
 constexpr int kMaxNeighbors = 256;
 
+// Columns of the thin matrices that block_product multiplies by.
+constexpr int kBlockWidth = 16;
+
 // The CPU operations. Matrices are dense and row-major; `threads` is the number of OpenMP threads.
 // Each pointer is filled by table.cpp with the functions of one instruction set.
 struct Operations {
@@ -60,6 +63,14 @@ struct Operations {
                        std::int64_t* neighbors, int threads);
   Knn<float> knn_f32;
   Knn<double> knn_f64;
+
+  // matrix (rows, n), x (n, kBlockWidth) -> out (rows, kBlockWidth), their product. A GEMM this thin runs
+  // far below the memory's speed in general libraries.
+  template <class F>
+  using BlockProduct = void (*)(const F* matrix, const F* x, std::int64_t rows, std::int64_t n, F* out,
+                                int threads);
+  BlockProduct<float> block_product_f32;
+  BlockProduct<double> block_product_f64;
 
   // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,

@@ -9,6 +9,7 @@ const Operations table = {
     biased<std::int32_t, float>, biased<float, float>, biased<double, double>,
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
     knn<float>,                knn<double>,
+    block_product<float>,      block_product<double>,
     kmeans,
 };
 

@@ -3,6 +3,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
+BLOCK_WIDTH: int
 COMPILER: str
 OPENMP: str
 
@@ -49,3 +50,4 @@ def kmeans(
     threshold: float,
     threads: int,
 ) -> None: ...
+def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...

@@ -1,10 +1,13 @@
 """Normalised-cut clusters of an affinity."""
 
+from functools import partial
+
 import torch
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
+from diptych.ops._thin_product import thin_product
 from diptych.ops.kmeans import kmeans
 from diptych.ops.spectral_embedding import checked_affinity, spectral_embedding
 from diptych.ops.spectral_embedding import reference as embedding_reference
@@ -31,7 +34,7 @@ def spectral_clusters(
         seed: Of the eigensolver's start and of the k-means restarts; the result is the same for a seed.
         n_init: k-means restarts.
         tolerance: Residual of the eigenvectors.
-        backend: ``"torch"`` or None.
+        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
         check: As in :func:`diptych.ops.spectral_embedding`.
 
     Returns:
@@ -51,11 +54,15 @@ def spectral_clusters(
     _checks.positive("tolerance", tolerance)
     _checks.seed(seed)
 
-    def run(tensor: torch.Tensor) -> torch.Tensor:
-        embedding = spectral_embedding(tensor, n_clusters, seed=seed, tolerance=tolerance, check=False)
-        return kmeans(embedding.coordinates, n_clusters, n_init=n_init, seed=seed, check=False).labels
+    def run(backend: str) -> torch.Tensor:
+        embedding = spectral_embedding(
+            tensor, n_clusters, seed=seed, tolerance=tolerance, backend=backend, check=False
+        )
+        points = embedding.coordinates
+        return kmeans(points, n_clusters, n_init=n_init, seed=seed, backend=backend, check=False).labels
 
-    labels = choose("spectral_clusters", tensor.device, backend, {"torch": run})(tensor)
+    offered = {name: partial(run, name) for name in ("cpu", "torch")}
+    labels = choose("spectral_clusters", tensor.device, backend, offered)()
     return returner(affinity)(labels)
 
 
@@ -94,7 +101,7 @@ def normalized_cut(affinity: Array, labels: Array) -> float:
     if tags.shape != (len(tensor),) or bool((tags < 0).any()):
         raise ValueError(f"labels: expected {len(tensor)} integers >= 0, found shape {tuple(tags.shape)}")
     members = torch.nn.functional.one_hot(tags).to(tensor.dtype)
-    within = (members * (tensor @ members)).sum(0) - members.T @ tensor.diagonal()
+    within = (members * thin_product(tensor, members)).sum(0) - members.T @ tensor.diagonal()
     volume = members.T @ (tensor.sum(1) - tensor.diagonal())
     share = torch.where(volume > 0, within / volume, torch.ones_like(volume))
     return float((1 - share.double()).sum())

@@ -1,12 +1,18 @@
 """The leading eigenvectors of a normalised affinity, by matrix-vector products alone."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
+from diptych.ops._thin_product import thin_product
+
+#: (n, n) matrix and (n, k) vectors to their product.
+Multiply: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 # Vectors multiplied at once: a pass over the affinity costs little more for 16 vectors than for one.
 _BLOCK = 16
@@ -49,7 +55,7 @@ def spectral_embedding(
         n_components: Eigenvectors wanted, the constant one included; 1 to n.
         seed: Of the random starting block. Signs are fixed: each vector's largest entry is positive.
         tolerance: Residual |S v - lambda v| at which to stop; the eigenvalues are in [-1, 1].
-        backend: ``"torch"`` or None.
+        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN, Inf, negative and asymmetric entries. Default: on the CPU yes, on a GPU no.
 
     Returns:
@@ -69,7 +75,7 @@ def spectral_embedding(
     _checks.integer("n_components", n_components, 1, tensor.shape[0])
     _checks.positive("tolerance", tolerance)
     _checks.seed(seed)
-    run = choose("spectral_embedding", tensor.device, backend, {"torch": _embed})
+    run = choose("spectral_embedding", tensor.device, backend, _IMPLEMENTATIONS)
     coordinates, eigenvalues, residual, passes = run(tensor, n_components, seed, tolerance)
     give_back = returner(affinity)
     return SpectralEmbedding(give_back(coordinates), give_back(eigenvalues), residual, passes)
@@ -107,8 +113,9 @@ class _NormalizedAffinity:
     Items without any affinity are components of their own: they are fixed by the product, as in SciPy.
     """
 
-    def __init__(self, affinity: torch.Tensor) -> None:
+    def __init__(self, affinity: torch.Tensor, multiply: Multiply = torch.matmul) -> None:
         self.affinity = affinity
+        self.multiply = multiply
         self.diagonal = affinity.diagonal()
         self.degrees = affinity.sum(1) - self.diagonal
         self.isolated = self.degrees <= 0
@@ -119,7 +126,8 @@ class _NormalizedAffinity:
         """Multiply the rows of a (k, n) matrix."""
         self.passes += 1
         scaled = rows * self.scale
-        product = (scaled @ self.affinity - scaled * self.diagonal) * self.scale
+        # F is symmetric: its rows serve as the columns that the product of row vectors asks for.
+        product = (self.multiply(self.affinity, scaled.T).T - scaled * self.diagonal) * self.scale
         return torch.where(self.isolated, rows, product)
 
     def known_eigenvector(self) -> torch.Tensor:
@@ -131,13 +139,13 @@ class _NormalizedAffinity:
 
 
 def _embed(
-    affinity: torch.Tensor, k: int, seed: int, tolerance: float
+    affinity: torch.Tensor, k: int, seed: int, tolerance: float, multiply: Multiply = torch.matmul
 ) -> tuple[torch.Tensor, torch.Tensor, float, int]:
     n = len(affinity)
     if n <= max(_DENSE, 8 * k):
         coordinates, values = reference(affinity, k)
         return coordinates.to(affinity.dtype), values.to(affinity.dtype), 0.0, 1
-    operator = _NormalizedAffinity(affinity)
+    operator = _NormalizedAffinity(affinity, multiply)
     generator = torch.Generator().manual_seed(seed)
     width = max(_BLOCK, k)
     start = torch.randn(width, n, generator=generator, dtype=affinity.dtype).to(affinity.device)
@@ -205,3 +213,9 @@ def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:
     """Make the entry of largest size in each column positive."""
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
     return vectors * torch.where(largest < 0, -1, 1).to(vectors.dtype)
+
+
+_IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
+    "cpu": partial(_embed, multiply=thin_product),
+    "torch": _embed,
+}

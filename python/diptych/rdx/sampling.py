@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from diptych import ops
+from diptych.ops._thin_product import thin_product
 from diptych.rdx.grids import cluster_grids
 
 SAMPLINGS = ("spectral", "pagerank")
@@ -114,7 +115,7 @@ def _cluster_means(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tupl
     items, infinity: it is neither kept nor the one discarded.
     """
     members = torch.nn.functional.one_hot(labels + 1, k + 1)[:, 1:].to(affinity.dtype)
-    within = (members * (affinity @ members)).sum(0) - members.T @ affinity.diagonal()
+    within = (members * thin_product(affinity, members)).sum(0) - members.T @ affinity.diagonal()
     sizes = members.sum(0)
     means = within.double() / (sizes * (sizes - 1)).double()
     means[sizes == 1] = 1
