@@ -23,6 +23,12 @@ def keep_threads() -> Iterator[None]:
 
 
 @pytest.fixture
+def one_thread(keep_threads: None) -> None:
+    """For problems that gain nothing from threads, which wait for each other where cores are few."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Progress bars appear at once instead of after two seconds."""
 

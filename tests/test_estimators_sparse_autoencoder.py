@@ -11,14 +11,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from diptych.estimators import SparseAutoencoder
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches this small gain nothing from threads, which on a busy machine wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def data(n=60, d=7, seed=0):

@@ -274,6 +274,32 @@ void check_knn(Operations::Knn<F> run) {
 TEST(knn_affinity_of_floats) { check_knn(operations().knn_f32); }
 TEST(knn_affinity_of_doubles) { check_knn(operations().knn_f64); }
 
+template <class F>
+void check_block_product(Operations::BlockProduct<F> run) {
+  constexpr int width = diptych::cpu::kBlockWidth;
+  for (const std::int64_t n : {1, 2, 3, 7, 8, 9, 31, 33, 129, 1023}) {
+    const std::vector<F> matrix = values<F>(Values::uniform, n * n, 61), x = values<F>(Values::uniform, n * width, 67);
+    std::vector<F> out(n * width, std::numeric_limits<F>::quiet_NaN()), out2 = out;
+    run(matrix.data(), x.data(), n, n, out.data(), 1);
+    run(matrix.data(), x.data(), n, n, out2.data(), 2);
+    CHECK(same_bits(out, out2), "threads");
+    for (std::int64_t i = 0; i < n; ++i)
+      for (int c = 0; c < width; ++c) {
+        long double sum = 0, size = 0;
+        for (std::int64_t j = 0; j < n; ++j) {
+          const long double term = static_cast<long double>(matrix[i * n + j]) * x[j * width + c];
+          sum += term;
+          size += std::abs(term);
+        }
+        // n products and n sums, each rounded by at most half an eps of what it is part of.
+        CHECK(std::abs(out[i * width + c] - sum) <= (n + 1) * std::numeric_limits<F>::epsilon() * size, "product");
+      }
+  }
+}
+
+TEST(block_product_of_floats) { check_block_product(operations().block_product_f32); }
+TEST(block_product_of_doubles) { check_block_product(operations().block_product_f64); }
+
 TEST(kmeans_settles_where_each_center_is_the_mean_of_its_items) {
   constexpr int d = 3, k = 4, restarts = 5;
   for (const std::int64_t n : {std::int64_t(4), std::int64_t(33), std::int64_t(1023)}) {

@@ -1,9 +1,10 @@
 """RDX written down a second time, slowly, in numpy and float64, from the definitions in the design.
 
-Shares no code with the library; the tests of this folder compare the library with it. Small n only.
+Shares no computation with the library; the tests of this folder compare the library with it. Small n only.
 """
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import networkx
@@ -11,7 +12,30 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial.distance import cdist
 
+from diptych.rdx import Explanations, RDXResult
+
 Matrix = NDArray[np.float64]
+
+DISTANCES = ("neighborhood", "max", "local")
+DIFFERENCES = ("locally_biased", "subtraction")
+CONVENTIONS = ("default", "paper", "published-code")
+VARIANTS = list(itertools.product(DISTANCES, DIFFERENCES, CONVENTIONS))
+
+
+def lists(side: Explanations) -> list[list[int]]:
+    return [grid.tolist() for grid in side.grids]
+
+
+def sets(side: Explanations) -> list[list[int]]:
+    return [sorted(grid.tolist()) for grid in side.grids]
+
+
+def sides(
+    result: RDXResult, a: NDArray[Any], b: NDArray[Any]
+) -> Iterator[tuple[Explanations, NDArray[Any], NDArray[Any]]]:
+    """Each side of a result with the representation it explains and the other."""
+    yield result.a, a, b
+    yield result.b, b, a
 
 
 def ranks(x: ArrayLike) -> Matrix:

@@ -1,7 +1,5 @@
 """Alignment by CKA against plain autograd on the items themselves."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -10,14 +8,7 @@ from numpy.typing import NDArray
 
 from diptych.rdx import Alignment, align_by_cka, compare
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Matrices of four columns gain nothing from threads, and wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def pair(n: int = 60, d: int = 4, seed: int = 0) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -2,20 +2,12 @@
 
 import numpy as np
 import pytest
-import torch
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
 from diptych.rdx.baselines import METHODS, estimator_for, explain
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Batches this small gain nothing from threads, which on a busy machine wait for each other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def grouped(*, signed):

@@ -1,38 +1,17 @@
 """Little to explain, all kinds of arrays, and bad input named."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from by_definition import gathered, integer_pair
+from by_definition import CONVENTIONS, DIFFERENCES, DISTANCES, VARIANTS, gathered, integer_pair, lists, sets
 from numpy.typing import NDArray
 
-from diptych.rdx import Explanations, compare
+from diptych.rdx import compare
 
-DISTANCES = ("neighborhood", "max", "local")
-DIFFERENCES = ("locally_biased", "subtraction")
-CONVENTIONS = ("default", "paper", "published-code")
-VARIANTS = list(itertools.product(DISTANCES, DIFFERENCES, CONVENTIONS))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Problems this small gain nothing from threads, which wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def lists(side: Explanations) -> list[list[int]]:
-    return [grid.tolist() for grid in side.grids]
-
-
-def sets(side: Explanations) -> list[list[int]]:
-    return [sorted(grid.tolist()) for grid in side.grids]
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

@@ -1,47 +1,15 @@
 """What must not change the result: order, place, scale, threads, and which comes first."""
 
-import itertools
-from collections.abc import Iterator
-from typing import Any
-
 import numpy as np
 import pytest
 import torch
-from by_definition import gathered, integer_pair
-from numpy.typing import NDArray
+from by_definition import DISTANCES, gathered, integer_pair, lists, sets
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
-from diptych.rdx import Explanations, RDXResult, compare
+from diptych.rdx import compare
 
-DISTANCES = ("neighborhood", "max", "local")
-DIFFERENCES = ("locally_biased", "subtraction")
-CONVENTIONS = ("default", "paper", "published-code")
-VARIANTS = list(itertools.product(DISTANCES, DIFFERENCES, CONVENTIONS))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Problems this small gain nothing from threads, which wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def lists(side: Explanations) -> list[list[int]]:
-    return [grid.tolist() for grid in side.grids]
-
-
-def sets(side: Explanations) -> list[list[int]]:
-    return [sorted(grid.tolist()) for grid in side.grids]
-
-
-def sides(
-    result: RDXResult, a: NDArray[Any], b: NDArray[Any]
-) -> Iterator[tuple[Explanations, NDArray[Any], NDArray[Any]]]:
-    yield result.a, a, b
-    yield result.b, b, a
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize("distance", DISTANCES)

@@ -1,17 +1,19 @@
 """The whole method against its written-down definition, planted differences and real data."""
 
 import itertools
-from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from by_definition import (
+    CONVENTIONS,
+    DIFFERENCES,
+    DISTANCES,
+    VARIANTS,
     affinity,
     gathered,
     integer_pair,
     kept_clusters,
+    lists,
     max_kna_grid,
     mean_affinity,
     mutual_neighbors,
@@ -20,6 +22,7 @@ from by_definition import (
     pairs_sum,
     planted,
     published_grid,
+    sides,
     success_rate,
 )
 from numpy.typing import NDArray
@@ -28,12 +31,7 @@ from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-from diptych.rdx import Explanations, RDXResult, compare
-
-DISTANCES = ("neighborhood", "max", "local")
-DIFFERENCES = ("locally_biased", "subtraction")
-CONVENTIONS = ("default", "paper", "published-code")
-VARIANTS = list(itertools.product(DISTANCES, DIFFERENCES, CONVENTIONS))
+from diptych.rdx import compare
 
 # Affinities are exp(-5 G) in float32. Ranks are exact, so G carries some 1e-7. Distances come from products
 # of coordinates up to 70 long (norms of 5e3 squared, rounded to 3e-4): seen beside the largest distance that
@@ -41,28 +39,7 @@ VARIANTS = list(itertools.product(DISTANCES, DIFFERENCES, CONVENTIONS))
 AFFINITY_ERROR = {"neighborhood": 1e-5, "max": 1e-4, "local": 2e-3}
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Problems this small gain nothing from threads, which wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-def lists(side: Explanations) -> list[list[int]]:
-    return [grid.tolist() for grid in side.grids]
-
-
-def sets(side: Explanations) -> list[list[int]]:
-    return [sorted(grid.tolist()) for grid in side.grids]
-
-
-def sides(
-    result: RDXResult, a: NDArray[Any], b: NDArray[Any]
-) -> Iterator[tuple[Explanations, NDArray[Any], NDArray[Any]]]:
-    yield result.a, a, b
-    yield result.b, b, a
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.mark.parametrize(("distance", "difference", "conventions"), VARIANTS)

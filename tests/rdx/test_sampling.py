@@ -1,7 +1,5 @@
 """Sampling by spectral clusters and by PageRank."""
 
-from collections.abc import Iterator
-
 import networkx
 import numpy as np
 import pytest
@@ -12,14 +10,7 @@ from numpy.typing import NDArray
 from diptych.rdx.sampling import Sample, pagerank_sample, spectral_sample
 from diptych.rdx.sampling import pagerank as library_pagerank
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Problems this small gain nothing from threads, which wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 # Power iteration stops once the scores move by less than 1e-6 in sum; with damping 0.85 what is left to

@@ -1,23 +1,13 @@
 """The sweep over gamma."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
-import torch
 from by_definition import gathered, success_rate
 
 from diptych.rdx import compare, gamma_sweep
 from diptych.rdx.sweep import GAMMAS
 
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Problems this small gain nothing from threads, which wait for each other where cores are few."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 OPTIONS = {"n_explanations": 2, "progress": False}
