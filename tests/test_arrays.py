@@ -271,3 +271,14 @@ def test_nonsense_is_answered_or_refused_by_name(name: str, value: Any) -> None:
         assert any(message.startswith(f"{argument}") for argument in ("x", "n_clusters", "k", "expected")), (
             message
         )
+
+
+@pytest.mark.parametrize("scale", [1e30, 1e-25])
+@pytest.mark.parametrize(
+    "op", [ops.neighbor_ranks, ops.pairwise_distances, lambda x: ops.mutual_knn(x, x, 2)]
+)
+def test_embeddings_that_cannot_be_squared_are_refused(op, scale: float) -> None:
+    x = gaussian(9, 3).double() * scale
+    with pytest.raises(ValueError, match=r"x: expected entries of size .* scale the data"):
+        op(x.float())
+    assert op(x) is not None  # float64 holds the squares

@@ -26,11 +26,25 @@ struct Level {
   bool runs_here;
 };
 
+#ifdef DIPTYCH_X86
+// What -march=x86-64-v3 and -v4 add, feature by feature: compilers before GCC 12 do not know the names.
+bool has_avx2() {
+  return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi") &&
+         __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt");
+}
+
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+         __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl");
+}
+#endif
+
 Level choose() {
   const Level levels[] = {
 #ifdef DIPTYCH_X86
-      {"avx512", &avx512::table, __builtin_cpu_supports("x86-64-v4") != 0},
-      {"avx2", &avx2::table, __builtin_cpu_supports("x86-64-v3") != 0},
+      {"avx512", &avx512::table, has_avx2() && has_avx512()},
+      {"avx2", &avx2::table, has_avx2()},
 #endif
       {"portable", &portable::table, true},
   };

@@ -140,6 +140,54 @@ def test_numbers_of_items_that_differ_are_named(
     assert not (tmp_path / "r").exists()
 
 
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("the comparison was run")
+
+
+def test_what_would_spoil_the_report_is_refused_before_the_work(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("diptych.rdx.compare", never)
+    arguments = ["compare", files / "pixels.npy", files / "classes.npy", "--out"]
+    np.save(tmp_path / "few.npy", np.zeros((3, 8, 8), np.uint8))
+    (tmp_path / "few.csv").write_text("label\n1\n")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    new = tmp_path / "new"
+    for extra, message in (
+        ([new, "--images", tmp_path / "few.npy"], "1797"),
+        ([new, "--labels", tmp_path / "few.csv"], "1797"),
+        ([tmp_path / "mine", "--overwrite"], "thesis.tex"),
+    ):
+        assert run(*arguments, *extra, monkeypatch=monkeypatch) == 2
+        assert message in capsys.readouterr().err
+    assert not new.exists()
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
+
+
+def test_a_missing_extra_is_told_before_the_work(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("diptych.rdx.compare", never)
+    monkeypatch.setitem(sys.modules, "plotly", None)
+    loaded = ("diptych.report", "diptych.plots", "plotly.")
+    for name in [name for name in sys.modules if name.startswith(loaded)]:
+        monkeypatch.delitem(sys.modules, name)
+    status = run(
+        *("compare", files / "pixels.npy", files / "classes.npy", "--out", tmp_path / "r"),
+        monkeypatch=monkeypatch,
+    )
+    assert status == 2
+    assert "pip install 'diptych[report]'" in capsys.readouterr().err
+
+
+def test_errors_keep_their_traceback_when_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DIPTYCH_DEBUG", "1")
+    monkeypatch.setattr(sys, "argv", ["diptych", "compare", "no.npy", "no.npy", "--out", str(tmp_path / "r")])
+    with pytest.raises(FileNotFoundError):
+        cli.main()
+
+
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("info", monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
@@ -198,6 +246,14 @@ def test_mnist_writes_tables_and_figure_and_resumes(
     assert [row.seed for row in whole.models] == [0, 1]
     assert set(whole.embeddings) == {"seed 0/M_b/all", "seed 1/M_b/all"}
     assert whole.scores == fake_evaluation(0).scores + fake_evaluation(1).scores
+
+    assert run("rdx", "mnist", "--out", out, "--resume", monkeypatch=monkeypatch) == 2
+    assert "was run without ablations" in capsys.readouterr().err
+    (out / "notes.txt").write_text("mine")
+    assert run(*arguments, "--overwrite", monkeypatch=monkeypatch) == 0
+    assert [row.seed for row in Evaluation.load(out).models] == [0]
+    assert not Evaluation.is_saved(out / "seed-1")
+    assert (out / "notes.txt").read_text() == "mine"
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:

@@ -157,6 +157,14 @@ def test_bad_input_is_named() -> None:
     ):
         with pytest.raises(ValueError, match=message):
             align_by_cka(*arguments, **options)
+    for options, message in (
+        ({"steps": 2.5}, "steps: expected an integer"),
+        ({"seed": "x"}, "seed: expected"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            align_by_cka(x, y, **options)
+    with pytest.raises(ValueError, match="seed: expected"):
+        align_by_cka(x, y, seed=-1)
     with pytest.raises(TypeError, match="target: expected"):
         align_by_cka(x, y.astype(complex))
 

@@ -35,7 +35,8 @@ def test_grids_are_distinct_items_and_repeat_for_a_seed(method, signed):
 
 
 @pytest.mark.parametrize(
-    ("method", "signed"), [("nmf", False), ("nmf", True), ("convex-nmf", True), ("kmeans", True)]
+    ("method", "signed"),
+    [("nmf", False), ("nmf", True), ("convex-nmf", True), ("semi-nmf", True), ("kmeans", True)],
 )
 def test_each_group_gets_a_grid_of_its_own(method, signed):
     grids = explain(grouped(signed=signed), method, n_explanations=3, grid_size=9)
@@ -71,7 +72,7 @@ def test_the_estimator_behind_a_method_can_be_asked_for():
         return type(estimator_for(x, method, n_explanations=3)).__name__
 
     assert [name(plain, method) for method in METHODS] == [
-        "PCA", "NMF", "ConvexNMF", "SparseAutoencoder", "KMeans",
+        "PCA", "NMF", "ConvexNMF", "SemiNMF", "SparseAutoencoder", "KMeans",
     ]  # fmt: skip
     assert name(signed, "nmf") == "ConvexNMF"
     assert name(np.zeros((3, 3)), "nmf") == "NMF"

@@ -31,10 +31,10 @@ def test_the_best_mean_rate_of_both_directions_wins() -> None:
 
 def test_the_smaller_gamma_wins_a_tie_and_repeats_count_once() -> None:
     a, b = gathered(120, 20)
-    # Subtraction does not use gamma: every value ties.
-    best, rates = gamma_sweep(a, b, [0.2, 0.1, 0.2], difference="subtraction", **OPTIONS)
-    assert list(rates) == [0.1, 0.2]
-    assert rates[0.1] == rates[0.2]
+    near = 0.1 + 1e-12  # no different a comparison
+    best, rates = gamma_sweep(a, b, [near, 0.1, near], **OPTIONS)
+    assert list(rates) == [0.1, near]
+    assert rates[0.1] == rates[near]
     assert best.parameters.gamma == 0.1
 
 
@@ -58,6 +58,8 @@ def test_bad_input_is_named() -> None:
     a, b = gathered(60, 12)
     with pytest.raises(ValueError, match="gammas: expected at least one value, found none"):
         gamma_sweep(a, b, [])
+    with pytest.raises(ValueError, match="difference: expected one that depends on gamma"):
+        gamma_sweep(a, b, difference="subtraction")
     with pytest.raises(ValueError, match="gamma: expected in gammas"):
         gamma_sweep(a, b, [0.1], gamma=0.2)
     with pytest.raises(ValueError, match="gamma: expected a number above 0"):

@@ -8,14 +8,30 @@ from typing import Any
 from rich.console import Console
 
 
-def refuse_existing(out: Path, overwrite: bool) -> None:
+def check_report(out: Path, overwrite: bool) -> None:
     """Stop before the work, not after it, when the report could not be written.
 
     Raises:
         FileExistsError: The folder exists and may not be replaced.
+        ModuleNotFoundError: The packages of the report extra are not installed.
     """
+    import diptych.report  # noqa: F401
+    from diptych.report.folder import check_target
+
     if out.exists() and not overwrite:
         raise FileExistsError(f"{out}: exists already; choose another --out, or --overwrite to replace it")
+    check_target(out, overwrite)
+
+
+def check_pictures(images: Path | None, labels: Path | None, n: int) -> None:
+    """Refuse images and labels that do not fit n items, before the work."""
+    from diptych.report.images import load_images
+    from diptych.report.labels import load_labels
+
+    if images is not None:
+        load_images(images, n)
+    if labels is not None:
+        load_labels(labels, n)
 
 
 def repeat_command() -> str:

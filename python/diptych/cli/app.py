@@ -1,5 +1,6 @@
 """The commands, and how their errors reach the user: in one line, without a traceback."""
 
+import os
 import sys
 
 import typer
@@ -19,10 +20,15 @@ app.add_typer(rdx.app, name="rdx")
 
 
 def main() -> None:
-    """Run the command line; what the user can mend becomes one line on stderr and exit status 2."""
+    """Run the command line; what the user can mend becomes one line on stderr and exit status 2.
+
+    With DIPTYCH_DEBUG set in the environment errors keep their traceback.
+    """
     try:
         app()
-    except (ValueError, TypeError, OSError, ImportError) as error:
-        line = f"error: {error}"
+    except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
+        if os.environ.get("DIPTYCH_DEBUG"):
+            raise
+        line = f"error: {error or type(error).__name__}"
         Console(stderr=True).print(line, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(2)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diptych.cli._report import refuse_existing, write_report
+from diptych.cli._report import check_pictures, check_report, write_report
 
 
 def compare(
@@ -42,8 +42,11 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Explain what A groups together that B does not, and the other way round."""
-    refuse_existing(out, overwrite)
+    check_report(out, overwrite)
     from diptych import rdx
+    from diptych.embed import load_embedding
+
+    check_pictures(images, labels, len(load_embedding(a)))
 
     result = rdx.compare(
         a,

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from diptych.cli._report import refuse_existing, write_report
+from diptych.cli._report import check_report, write_report
 
 
 def demo(
@@ -15,7 +15,7 @@ def demo(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Train two small networks on MNIST, one of which is told that 5 is 3, and explain the difference."""
-    refuse_existing(out, overwrite)
+    check_report(out, overwrite)
     from diptych import rdx
     from diptych.rdx.data import load_mnist, relabel
     from diptych.rdx.train import embed, train

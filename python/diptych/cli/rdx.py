@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 
 from diptych._files import atomic_path
-from diptych.cli._report import refuse_existing
 
 app = typer.Typer(no_args_is_help=True, help="The experiments of the RDX study (thesis ch. 4).")
 
@@ -24,15 +23,20 @@ def mnist(
     seeds: Annotated[int, typer.Option(min=1, help="Repeat with this many seeds.")] = 1,
     ablations: Annotated[bool, typer.Option(help="Also run every variant of the method.")] = True,
     resume: Annotated[bool, typer.Option("--resume", help="Keep the seeds that --out holds.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the tables of an earlier run.")
+    ] = False,
 ) -> None:
     """Seven pairs of models with known differences, RDX and all baselines: BSR and run time."""
-    if not resume:
-        refuse_existing(out, overwrite)
     from diptych.plots import bsr_figure
     from diptych.rdx.evaluate import evaluate_mnist
     from diptych.rdx.tables import Evaluation
 
+    if out.exists() and not resume:
+        if not overwrite:
+            raise FileExistsError(f"{out}: exists already; --resume, --overwrite or choose another --out")
+        for folder in (*out.glob("seed-*"), out):
+            Evaluation.remove(folder)
     console = Console()
     found = Evaluation()
     for seed in range(seeds):
@@ -41,7 +45,10 @@ def mnist(
             console.print(f"Seed {seed}: kept from before")
         else:
             evaluate_mnist(seeds=(seed,), ablations=ablations).save(part)
-        found.extend(Evaluation.load(part))
+        saved = Evaluation.load(part)
+        if bool(saved.ablations) != ablations:
+            raise ValueError(f"{part}: was run with{'' if saved.ablations else 'out'} ablations")
+        found.extend(saved)
     written = found.save(out)
     figure = out / "mnist_bsr.png"
     with atomic_path(figure) as temporary:

@@ -84,6 +84,20 @@ def positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a number above 0 and at most {FLOAT32_MAX:.3g}, found {value}")
 
 
+def squarable(name: str, tensor: torch.Tensor) -> None:
+    """Demand entries whose squares neither overflow, summed over a row, nor all vanish."""
+    limits = torch.finfo(tensor.dtype)
+    low, high = tensor.detach().aminmax()
+    peak = max(-float(low), float(high))
+    largest = math.sqrt(limits.max / tensor.shape[-1]) / 4
+    smallest = math.sqrt(limits.tiny / limits.eps)
+    if peak > largest or 0 < peak < smallest:
+        raise ValueError(
+            f"{name}: expected entries of size {smallest:.1e} to {largest:.1e}, whose squares {tensor.dtype} "
+            f"can hold, found at most {peak:.3g}; scale the data or convert it to float64"
+        )
+
+
 def real(name: str, value: float) -> None:
     """Demand a real number."""
     if not isinstance(value, numbers.Real):

@@ -28,7 +28,8 @@ def mutual_knn(
         O(n² (d_x + d_y)) time; a few row blocks of at most 64 MiB. Synchronises with a GPU.
 
     Raises:
-        ValueError: Different numbers of items, k out of range, NaN or Inf, different devices.
+        ValueError: Different numbers of items, k out of range, NaN, Inf, entries too large or too small to
+            be squared, different devices.
         TypeError: Not an array of real numbers, or k not an integer.
     """
     tensor_x, tensor_y = floating(to_tensor("x", x)).detach(), floating(to_tensor("y", y)).detach()
@@ -36,6 +37,7 @@ def mutual_knn(
         _checks.matrix(name, tensor)
         if tensor.device.type == "cpu" if check is None else check:
             _checks.finite(name, tensor)
+            _checks.squarable(name, tensor)
     _checks.same_rows("x", tensor_x, "y", tensor_y)
     _checks.same_device(x=tensor_x, y=tensor_y)
     _checks.integer("k", k, 1, tensor_x.shape[0] - 1)

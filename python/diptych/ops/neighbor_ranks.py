@@ -43,8 +43,9 @@ def neighbor_ranks(
         64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB.
 
     Raises:
-        ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, n above
-            2³¹-1, an ``out`` that does not fit, is read-only or overlaps an input.
+        ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, embeddings too
+            large or too small to be squared, n above 2³¹-1, an ``out`` that does not fit or overlaps an
+            input.
         TypeError: Not an array of real numbers.
     """
     if (x is None) == (distances is None):
@@ -58,6 +59,8 @@ def neighbor_ranks(
         _checks.square(name, tensor)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite(name, tensor)
+        if distances is None:
+            _checks.squarable(name, tensor)
     n = tensor.shape[0]
     if out is None:
         result = torch.empty(n, n, dtype=torch.int32, device=tensor.device)

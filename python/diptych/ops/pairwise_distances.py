@@ -40,8 +40,9 @@ def pairwise_distances(
         O(n m d) time; beyond the result four copies of each input, and 64 MiB where rows are duplicates.
 
     Raises:
-        ValueError: Wrong rank, features or devices differ, NaN or Inf, a zero row under ``"cosine"``, an
-            unknown metric, an ``out`` that does not fit, is read-only or overlaps an input.
+        ValueError: Wrong rank, features or devices differ, NaN or Inf, entries too large or too small to be
+            squared, a zero row under ``"cosine"``, an unknown metric, an ``out`` that does not fit or
+            overlaps an input.
         TypeError: Not an array of real numbers.
     """
     tensor_x = floating(to_tensor("x", x)).detach()
@@ -62,6 +63,9 @@ def pairwise_distances(
         if metric == "cosine":
             _refuse_zero_rows("x", tensor_x)
             _refuse_zero_rows("y", tensor_y)
+        else:
+            _checks.squarable("x", tensor_x)
+            _checks.squarable("y", tensor_y)
     shape = (tensor_x.shape[0], tensor_y.shape[0])
     if out is None:
         result = tensor_x.new_empty(shape)

@@ -1,7 +1,14 @@
 """Figures of results: matplotlib, made without any global state, returned and never shown."""
 
-from diptych.plots.bsr import bsr_figure
-from diptych.plots.grids import explanation_grid
-from diptych.plots.panels import pca_panels
+try:
+    from diptych.plots.bsr import bsr_figure
+    from diptych.plots.grids import explanation_grid
+    from diptych.plots.panels import pca_panels
+except ModuleNotFoundError as error:
+    if error.name is None or error.name.split(".")[0] == "diptych":
+        raise
+    raise ModuleNotFoundError(
+        f"diptych.plots needs {error.name}: pip install 'diptych[report]'", name=error.name
+    ) from error
 
 __all__ = ["bsr_figure", "explanation_grid", "pca_panels"]

@@ -12,10 +12,10 @@ from sklearn.base import TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA
 
-from diptych.estimators import ConvexNMF, SparseAutoencoder, maximum_sampling
+from diptych.estimators import ConvexNMF, SemiNMF, SparseAutoencoder, maximum_sampling
 from diptych.estimators._checks import check_finite, check_integer
 
-Method = Literal["pca", "nmf", "convex-nmf", "sae", "kmeans"]
+Method = Literal["pca", "nmf", "convex-nmf", "semi-nmf", "sae", "kmeans"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
 
@@ -65,8 +65,9 @@ def estimator_for(
     """Return the unfitted estimator behind a method; ``type(...).__name__`` is its name.
 
     "pca", "nmf" and "kmeans" are scikit-learn's PCA, NMF and KMeans, the last the best of ten
-    starts; "sae" is a SparseAutoencoder of width ``n_explanations``; "convex-nmf" is ConvexNMF. NMF
-    needs non-negative data: where any value of ``x`` is negative ConvexNMF stands in for it.
+    starts; "sae" is a SparseAutoencoder of width ``n_explanations``; "convex-nmf" is ConvexNMF and
+    "semi-nmf" SemiNMF. NMF needs non-negative data: where any value of ``x`` is negative ConvexNMF
+    stands in for it.
 
     Raises:
         ValueError: ``method`` is not one of ``METHODS``, or is "pca" with ``n_explanations`` above
@@ -85,6 +86,8 @@ def estimator_for(
         return NMF(k, max_iter=2000, random_state=seed)
     if method in ("nmf", "convex-nmf"):
         return ConvexNMF(k, random_state=seed, progress=progress)
+    if method == "semi-nmf":
+        return SemiNMF(k, random_state=seed, progress=progress)
     if method == "sae":
         return SparseAutoencoder(k, random_state=seed, progress=progress)
     if method == "kmeans":

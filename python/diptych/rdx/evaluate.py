@@ -33,7 +33,14 @@ from diptych.rdx.train import embed
 
 # Relative costs, for the progress bar.
 _TRAIN_COST, _COMPARE_COST = 5.0, 2.0
-_METHOD_COSTS = {"pca": 1.0, "nmf": 2.0, "convex-nmf": 2.0, "sae": 5.0, "kmeans": 1.0}
+_METHOD_COSTS = {
+    "pca": 1.0,
+    "nmf": 2.0,
+    "convex-nmf": 2.0,
+    "semi-nmf": 1.0,
+    "sae": 5.0,
+    "kmeans": 1.0,
+}
 
 _Vectors = tuple[NDArray[np.float32], NDArray[np.float32]]
 _Grids = list[NDArray[np.int64]]
@@ -55,7 +62,7 @@ def evaluate_mnist(
 
     Models are trained on all images of ``data`` and compared on the same ones; with flips on half of
     them as they are and on the other half flipped. Deterministic for a seed on one machine with one
-    number of threads. The seven pairs take some 10 minutes on two cores, over half of it the ablations.
+    number of threads. The seven pairs take minutes on two cores, over half of it the ablations.
 
     Args:
         pairs: Which experiments to run.

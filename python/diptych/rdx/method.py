@@ -62,8 +62,8 @@ def compare(
         a: (n, d_a) embeddings: numpy, torch, cupy, or a path to .npy, .npz, .safetensors or .pt.
         b: (n, d_b) embeddings of the same items in the same order.
         n_explanations: Explanations per direction, m; n must be above it.
-        grid_size: Items per grid.
-        gamma: Sensitivity of the locally biased difference, above 0.
+        grid_size: Items per grid, 1 to 257.
+        gamma: Sensitivity of the locally biased difference, above 0; subtraction has none.
         beta: Sharpness of the affinity, above 0 and at most 80.
         distance: ``"neighborhood"`` (ranks), ``"max"`` (Euclidean over the largest), ``"local"`` (scaled
             by each item's 7th neighbor).
@@ -81,7 +81,7 @@ def compare(
         :class:`RDXResult`.
 
     Complexity:
-        O(n² (d_a + d_b)) time; two n × n arrays of 32 bits are the peak memory.
+        O(n² (d_a + d_b)) time; two n × n arrays of 32 bits and row blocks, together at most 10 n² bytes.
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
@@ -125,6 +125,7 @@ def compare(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
+        # The arrays as they came: float embeddings are not copied.
         embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
         cka=cka,
         mutual_knn=mutual,
@@ -204,8 +205,10 @@ def _distances(
     published = p.conventions == "published-code"
     near_a = distance_matrix(a, p.distance, published=published)
     near_b = distance_matrix(b, p.distance, published=published)
-    k = min(MUTUAL_NEIGHBORS, len(a) - 1)
-    if p.distance == "neighborhood" and p.align is None:
+    k = MUTUAL_NEIGHBORS
+    if k >= len(a) - 1:
+        mutual = float("nan")  # every item is a neighbor of every other
+    elif p.distance == "neighborhood" and p.align is None:
         mutual = _common_neighbors(near_a, near_b, k)
     else:
         mutual = ops.mutual_knn(*raw, k, check=False)

@@ -68,9 +68,11 @@ class RDXResult:
         b: The other direction.
         parameters: The arguments of the comparison.
         names: How the two representations are called in summaries and reports.
-        embeddings: The two (n, d) float arrays that were compared, or None if they were not saved.
+        embeddings: The two (n, d) float arrays that were compared, the caller's own memory where that was
+            possible; None if they were not saved.
         cka: Linear CKA of the two representations (before alignment).
-        mutual_knn: Mean share of common 10 nearest neighbors (before alignment).
+        mutual_knn: Mean share of common 10 nearest neighbors (before alignment); NaN for n <= 11, where
+            all items are neighbors.
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
     """
@@ -118,8 +120,10 @@ class RDXResult:
 
     def to_frame(self) -> "pandas.DataFrame":
         """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity."""
-        import pandas
-
+        try:
+            import pandas
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError("to_frame needs pandas: pip install 'diptych[report]'") from error
         rows = [
             {
                 "representation": name,

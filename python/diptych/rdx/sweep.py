@@ -28,13 +28,15 @@ def gamma_sweep(
         One comparison per gamma.
 
     Raises:
-        ValueError: No gammas, or as :func:`diptych.rdx.compare`.
+        ValueError: No gammas, a difference without gamma, or as :func:`diptych.rdx.compare`.
     """
     values = sorted({float(gamma) for gamma in gammas})
     if not values:
         raise ValueError("gammas: expected at least one value, found none")
     if "gamma" in options:
         raise ValueError("gamma: expected in gammas, found as an option")
+    if options.get("difference") == "subtraction":
+        raise ValueError("difference: expected one that depends on gamma, found 'subtraction'")
     best: RDXResult | None = None
     best_rate = -math.inf
     rates: dict[float, float] = {}

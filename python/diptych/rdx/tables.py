@@ -164,6 +164,12 @@ class Evaluation:
         """Whether :meth:`save` has finished in this folder: its last file is there."""
         return (Path(folder) / _EMBEDDINGS).is_file()
 
+    @staticmethod
+    def remove(folder: str | os.PathLike[str]) -> None:
+        """Delete what :meth:`save` wrote in this folder, and nothing else."""
+        for file in [_EMBEDDINGS, *(file for file, _ in _TABLES.values())]:
+            (Path(folder) / file).unlink(missing_ok=True)
+
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "Evaluation":
         """Read what :meth:`save` wrote.

@@ -74,7 +74,7 @@ def train(
     are seen with the same initial weights and in the same order under the same seed, so that models
     of relabelled images differ by their labels alone.
 
-    5,000 images and 5 epochs take about 4 s on two cores.
+    5,000 images and 5 epochs take seconds on two cores.
 
     Args:
         data: Images and labels.
