@@ -13,8 +13,9 @@ from sklearn.decomposition import PCA
 from diptych.rdx import grids as module
 from diptych.rdx.grids import CONVENTIONS, cluster_grids
 
-# A swap must raise half the sum by a hundred-thousandth of it to be taken (the rule's own threshold).
-SWAP_THRESHOLD = 2e-5
+# Per item of the grid: a swap must raise the log-affinities of the item swapped in by 1e-5 to be taken, which
+# counts twice in a sum over ordered pairs, and float32 logarithms of up to 5 are rounded at 5e-7.
+SWAP_THRESHOLD = 2e-5 + 1e-5
 
 
 def problem(n: int, seed: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -42,10 +43,10 @@ def densest(f: NDArray[np.float64], k: int) -> float:
     return float(hollow[groups[:, :, None], groups[:, None, :]].sum((1, 2)).max())
 
 
-def start_of_default(f: NDArray[np.float64], k: int) -> float:
+def start_of_default(f: NDArray[np.float64], k: int) -> list[int]:
     """The best of all items with their k - 1 largest affinities, by the sum over all pairs."""
     groups = [sorted(range(len(f)), key=lambda j: (j != i, -f[i, j]))[:k] for i in range(len(f))]
-    return max(pairs_sum(f, group) for group in groups)
+    return max(groups, key=lambda group: pairs_sum(f, group))
 
 
 @pytest.mark.parametrize("k", [2, 3, 9, 40])
@@ -73,19 +74,19 @@ def test_the_default_never_ends_below_its_start_and_no_swap_improves_it(k: int) 
     for seed in range(8):
         _, f = problem(40, seed)
         (grid,) = chosen(f, k, "default")
-        total = pairs_sum(f, grid)
-        # float32 sums of k² terms: relative 1e-6.
-        assert total >= start_of_default(f, k) * (1 - 1e-6)
+        logarithm = np.log(f)
+        total = pairs_sum(logarithm, grid)
+        assert total >= pairs_sum(logarithm, start_of_default(f, k)) - SWAP_THRESHOLD * k
         swaps = itertools.product(range(k), set(range(40)) - set(grid))
-        best = max(pairs_sum(f, [*grid[:place], item, *grid[place + 1 :]]) for place, item in swaps)
-        assert best <= total * (1 + SWAP_THRESHOLD)
+        best = max(pairs_sum(logarithm, [*grid[:place], item, *grid[place + 1 :]]) for place, item in swaps)
+        assert best <= total + SWAP_THRESHOLD * k
 
 
-def test_the_default_is_at_least_as_dense_as_the_papers_grid() -> None:
+def test_the_default_has_no_smaller_geometric_mean_than_the_papers_grid() -> None:
     for seed in range(8):
         _, f = problem(60, seed)
         (default,), (paper,) = chosen(f, 9, "default"), chosen(f, 9, "paper")
-        assert pairs_sum(f, default) >= pairs_sum(f, paper) * (1 - 1e-6)
+        assert pairs_sum(np.log(f), default) >= pairs_sum(np.log(f), paper) - SWAP_THRESHOLD * 9
 
 
 def test_the_default_mostly_finds_the_densest_grid_of_a_small_cluster() -> None:
@@ -96,12 +97,12 @@ def test_the_default_mostly_finds_the_densest_grid_of_a_small_cluster() -> None:
         items = np.random.default_rng(seed).choice(len(images), 12, replace=False)
         f = affinity(images[items], other[items])
         (grid,) = chosen(f, 5, "default")
-        ratios.append(pairs_sum(f, grid) / densest(f, 5))
+        means = [np.exp(total / 20) for total in (pairs_sum(np.log(f), grid), densest(np.log(f), 5))]
+        ratios.append(means[0] / means[1])
     found = np.array(ratios) > 1 - SWAP_THRESHOLD
-    # Measured: the optimum in 80 % of these (its starts alone: 33 %, the paper's rule: 18 %), 0.990 of it
-    # on average. A local search from one start promises neither.
-    assert found.mean() >= 0.6
-    assert np.mean(ratios) > 0.98
+    # It was the optimum in all 40; a local search promises no such thing.
+    assert found.mean() >= 0.9
+    assert np.mean(ratios) > 0.99
     assert max(ratios) <= 1 + 1e-12
 
 

@@ -69,7 +69,8 @@ def test_every_spectral_variant_is_its_definition(distance: str, difference: str
                 found, best = (sum(f[group[0], list(group[1:])]) for group in (grid, paper))
                 assert found == pytest.approx(best, rel=error)
             else:
-                assert total >= pairs_sum(f, paper) * (1 - error)
+                # G is bounded by 1, and 30 ordered pairs carry its error.
+                assert pairs_sum(np.log(f), grid) >= pairs_sum(np.log(f), paper) - 30 * error
         assert side.bsr == pytest.approx(success_rate(side.grids, source, other, "neighborhood"), abs=1e-12)
         for rate, grid in zip(side.bsr_per_grid, side.grids, strict=True):
             expected_rate = success_rate([grid], source, other, "neighborhood")
@@ -127,8 +128,10 @@ def test_similarities_of_the_pair_are_their_definitions() -> None:
         cka = np.linalg.norm(x.T @ y) ** 2 / (np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y))
         assert result.cka == pytest.approx(cka, rel=1e-12)  # float64 in
         assert result.mutual_knn == pytest.approx(mutual_neighbors(a, b), abs=1e-12)
-    few = compare(a[:6], b[:6], n_explanations=2, progress=False)
-    assert few.mutual_knn == 1  # each of six has the five others as neighbors
+    few = compare(a[:11], b[:11], n_explanations=2, progress=False)
+    assert np.isnan(few.mutual_knn)  # each of eleven has the ten others as neighbors
+    some = compare(a[:12], b[:12], n_explanations=2, progress=False)
+    assert some.mutual_knn == pytest.approx(mutual_neighbors(a[:12], b[:12]), abs=1e-12)
 
 
 @pytest.mark.parametrize("conventions", CONVENTIONS)

@@ -26,8 +26,10 @@ def cluster_grids(
     (max-KNA), with those neighbors. ``"published-code"``: as the authors' public code does, each item
     with its nearest neighbors in the source representation inside the cluster, scored by the sum of all
     affinities among them. ``"default"``: each item with its largest affinities, scored likewise; the
-    eight best are improved by swaps until no exchange of one item raises the sum, and the densest is
-    taken (a local search for the densest k-subgraph, which is NP-hard to solve exactly).
+    eight best are improved by swaps until no exchange of one item raises the geometric mean of the
+    affinities in the grid, and the best is taken (a local search for the densest k-subgraph, which is
+    NP-hard to solve exactly). The plain sum is carried by its few largest terms and leaves pairs in the
+    grid that do not belong together; the logarithm is the symmetrised difference itself, which is bounded.
 
     Args:
         affinity: (n, n) symmetric difference affinity.
@@ -101,7 +103,8 @@ def _densest(affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor
     """Improve several grids (s, k) of one cluster by swaps, side by side; return the densest, (k,)."""
     runs = torch.arange(len(starts), device=starts.device)
     grids = starts.clone()
-    columns = affinity[grids][:, :, members]  # (s, k, |cluster|), symmetric, so rows serve as columns
+    # (s, k, |cluster|); the affinity is symmetric, so rows serve as columns.
+    columns = _logarithm(affinity[grids][:, :, members])
     inside = (grids[:, :, None] == members).any(1)  # (s, |cluster|)
     for _ in range(100 * grids.shape[1]):
         own = _sums_among(affinity, grids)
@@ -109,7 +112,7 @@ def _densest(affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor
         gain.masked_fill_(inside[:, None, :], -torch.inf)
         best, place = gain.flatten(1).max(1)
         # Rounding of float32 sums must not keep two equal grids swapping for ever.
-        improved = best > 1e-5 * own.sum(1)
+        improved = best > 1e-5 * grids.shape[1]
         if not bool(improved.any()):
             break
         run, place = runs[improved], place[improved]
@@ -117,14 +120,19 @@ def _densest(affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor
         inside[run] &= members != grids[run, leaving, None]
         inside[run, entering] = True
         grids[run, leaving] = members[entering]
-        columns[run, leaving] = affinity[members[entering]][:, members]
+        columns[run, leaving] = _logarithm(affinity[members[entering]][:, members])
     return grids[_sums_among(affinity, grids).sum(1).argmax()]
 
 
 def _sums_among(affinity: torch.Tensor, grids: torch.Tensor) -> torch.Tensor:
-    """Each item's sum of affinities to the others of its grid, (s, k)."""
-    among = affinity[grids[:, :, None], grids[:, None, :]]
+    """Each item's sum of log-affinities to the others of its grid, (s, k)."""
+    among = _logarithm(affinity[grids[:, :, None], grids[:, None, :]])
     return among.sum(2) - among.diagonal(dim1=1, dim2=2)
+
+
+def _logarithm(affinity: torch.Tensor) -> torch.Tensor:
+    """Logarithm, with a finite floor for an affinity of zero."""
+    return affinity.clamp(min=torch.finfo(affinity.dtype).tiny).log()
 
 
 def _hub_first(affinity: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:

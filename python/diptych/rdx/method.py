@@ -5,7 +5,6 @@ from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 
 from diptych import ops
@@ -19,7 +18,7 @@ from diptych.rdx.distances import DISTANCES, distance_matrix, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
-from diptych.rdx.score import binary_success_rate, success_rates
+from diptych.rdx.score import binary_success_rate, pooled, success_rates
 
 #: An embedding matrix, or the path of a file that holds one.
 Source: TypeAlias = Array | str | os.PathLike[str]
@@ -289,13 +288,11 @@ def _explanations(
     p: Parameters,
 ) -> Explanations:
     rates, sizes = success_rates(sample.grids, *pair, "neighborhood")
-    weights = np.array([size * (size - 1) for size in sizes])
-    pooled = float(np.nansum(rates * weights) / weights.sum()) if weights.sum() else float("nan")
     raw = binary_success_rate(sample.grids, *raw_pair) if p.align is not None else None
     return Explanations(
         grids=[grid.cpu().numpy() for grid in sample.grids],
         labels=sample.labels.cpu().numpy(),
-        bsr=pooled,
+        bsr=pooled(rates, sizes),
         bsr_per_grid=rates,
         mean_affinity=sample.mean_affinity.double().cpu().numpy(),
         raw_bsr=raw,

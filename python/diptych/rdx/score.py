@@ -44,11 +44,13 @@ def binary_success_rate(
         TypeError: Indices that are not integers.
     """
     _checks.one_of("conventions", conventions, CONVENTIONS)
-    rates, sizes = success_rates(grids, a, b, distance, conventions=conventions)
-    weights = [size * (size - 1) for size in sizes]
-    if sum(weights) == 0:
-        return float("nan")
-    return float(np.nansum(rates * np.array(weights)) / sum(weights))
+    return pooled(*success_rates(grids, a, b, distance, conventions=conventions))
+
+
+def pooled(rates: NDArray[np.float64], sizes: Sequence[int]) -> float:
+    """Success rate over the ordered pairs of all grids, from each grid's rate and size."""
+    pairs = np.array([size * (size - 1) for size in sizes])
+    return float(np.nansum(rates * pairs) / pairs.sum()) if pairs.sum() else float("nan")
 
 
 def success_rates(
