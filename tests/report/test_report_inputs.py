@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diptych.report.folder import check_target
 from diptych.report.images import load_images, natural_key, placeholder
 from diptych.report.labels import check_names, load_labels
 
@@ -196,3 +197,17 @@ def test_rotated_photographs_are_turned_upright(tmp_path: Path) -> None:
     exif[0x0112] = 6  # the camera was held at a right angle
     Image.new("RGB", (8, 4)).save(tmp_path / "x.jpg", exif=exif)
     assert load_images([tmp_path / "x.jpg"], 1)[0].shape == (8, 4, 3)
+
+
+def test_an_archive_is_no_array_of_images(tmp_path: Path) -> None:
+    with open(tmp_path / "images.npy", "wb") as file:
+        np.savez(file, images=np.zeros((3, 4, 4), np.uint8))
+    with pytest.raises(ValueError, match="found an archive of arrays, wanted one array"):
+        load_images(tmp_path / "images.npy", 3)
+
+
+def test_a_file_in_the_place_of_the_report_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("mine")
+    with pytest.raises(FileExistsError, match="is not a folder, and is not overwritten"):
+        check_target(tmp_path / "report", overwrite=True)
+    assert (tmp_path / "report").read_text() == "mine"
