@@ -2,8 +2,8 @@
 
 import torch
 
-# A multiple of every register tile that CPU GEMMs use (16, 24, 32, 48), so that no row of a block falls
-# into an edge kernel with another summation order.
+# Rows multiplied at once for the norms. Their summation order may still differ from that of a larger
+# product: that duplicates come out alike is the work of `duplicates`, not of this size.
 _BLOCK = 384
 
 _ODD = 0x2545F4914F6CDD1D

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from diptych._files import umask
+
 PAGE = "index.html"
 RESULT = "result.npz"
 EXPLANATIONS = {"a": "explanations_a.png", "b": "explanations_b.png"}
@@ -54,9 +56,7 @@ def whole_folder(path: Path, overwrite: bool) -> Iterator[Path]:
     temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     try:
         yield temporary
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o777 & ~umask)
+        temporary.chmod(0o777 & ~umask())
         check_target(path, overwrite)
         _replace(temporary, path)
     except BaseException:
