@@ -1,5 +1,6 @@
 """Arrays in, arrays out: numpy, torch and cupy at the door, torch tensors inside, without copies."""
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -9,6 +10,9 @@ import torch
 
 #: What an op takes and gives: a numpy array, a torch tensor or a cupy array.
 Array: TypeAlias = Any
+
+# Bytes from which numpy asks for huge pages.
+_HUGE = 1 << 22
 
 
 def to_tensor(name: str, value: Array) -> torch.Tensor:
@@ -92,6 +96,17 @@ def floating(tensor: torch.Tensor) -> torch.Tensor:
         return tensor
     long = tensor.dtype in (torch.int32, torch.int64, torch.uint32, torch.uint64)
     return tensor.to(torch.float64 if long else torch.float32)
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Allocate a result; a large one on the CPU by numpy, which asks the system for huge pages.
+
+    First touching 100 MB costs 6 ms so, and 26 ms in pages of 4 KiB.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if device.type != "cpu" or size < _HUGE:
+        return torch.empty(shape, dtype=dtype, device=device)
+    return torch.from_numpy(np.empty(shape, str(dtype).removeprefix("torch.")))
 
 
 def numpy_view(tensor: torch.Tensor) -> np.ndarray:

@@ -4,7 +4,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -51,7 +51,7 @@ def locally_biased_difference(
     _checks.within("offset", offset, 0, float("inf"))
     dtype = result_dtype(tensor_a)
     if out is None:
-        result = torch.empty(tensor_a.shape, dtype=dtype, device=tensor_a.device)
+        result = empty(tuple(tensor_a.shape), dtype, tensor_a.device)
     else:
         result = to_output("out", out)
         _checks.output("out", result, tuple(tensor_a.shape), dtype, (tensor_a, tensor_b))

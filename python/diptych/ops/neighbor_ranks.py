@@ -6,7 +6,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 
@@ -63,7 +63,7 @@ def neighbor_ranks(
             _checks.squarable(name, tensor)
     n = tensor.shape[0]
     if out is None:
-        result = torch.empty(n, n, dtype=torch.int32, device=tensor.device)
+        result = empty((n, n), torch.int32, tensor.device)
     else:
         result = to_output("out", out)
         _checks.output("out", result, (n, n), torch.int32, (tensor,))

@@ -4,7 +4,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
@@ -68,7 +68,7 @@ def pairwise_distances(
             _checks.squarable("y", tensor_y)
     shape = (tensor_x.shape[0], tensor_y.shape[0])
     if out is None:
-        result = tensor_x.new_empty(shape)
+        result = empty(shape, tensor_x.dtype, tensor_x.device)
     else:
         result = to_output("out", out)
         _checks.output("out", result, shape, tensor_x.dtype, (tensor_x, tensor_y))

@@ -197,16 +197,14 @@ def _orthonormalized(
     """Split rows into their part along an orthonormal basis and an orthonormal rest.
 
     rows = overlap @ basis + remainder.T @ fresh; returns fresh, overlap, remainder. Projecting twice
-    keeps the basis orthogonal to working precision ("twice is enough", Giraud et al. 2005).
+    keeps the basis orthogonal to working precision ("twice is enough", Giraud et al. 2005); the second
+    time after normalising, which also clears the directions QR fills up with where the rest has no full rank.
     """
     overlap = rows @ basis.T
-    rest = rows - overlap @ basis
-    correction = rest @ basis.T
-    rest = rest - correction @ basis
-    fresh, remainder = torch.linalg.qr(rest.T)
-    # Where the rest has no full rank, QR fills up with directions that may lie along the basis.
-    again, turn = torch.linalg.qr(fresh - basis.T @ (basis @ fresh))
-    return again.T, overlap + correction, turn @ remainder
+    fresh, remainder = torch.linalg.qr((rows - overlap @ basis).T)
+    along = basis @ fresh
+    again, turn = torch.linalg.qr(fresh - basis.T @ along)
+    return again.T, overlap + (along @ remainder).T, turn @ remainder
 
 
 def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:
