@@ -23,6 +23,27 @@ void require(bool holds, const char* what) {
 }
 
 template <class F>
+void bind_items(py::module_& m, Operations::Center<F> Operations::*center,
+                Operations::Duplicates<F> Operations::*duplicates) {
+  m.def("center", [center](const Array<F>& x, Array<F>& out, int threads) {
+    const auto n = x.shape(0), d = x.shape(1);
+    require(out.shape(0) == n && out.shape(1) == d, "x, out: shapes differ");
+    const F* items = x.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*center)(items, n, d, o, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("threads"));
+  m.def("duplicates", [duplicates](const Array<F>& x, Array<std::int64_t>& groups, int threads) {
+    const auto n = x.shape(0), d = x.shape(1);
+    require(groups.size() == n, "x, groups: n differs");
+    const F* items = x.data();
+    std::int64_t* g = groups.mutable_data();
+    py::gil_scoped_release release;
+    return (operations().*duplicates)(items, n, d, g, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("groups").noconvert(), py::arg("threads"));
+}
+
+template <class F>
 void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
   m.def("distances", [op](const Array<F>& products, const Array<F>& norms_x, const Array<F>& norms_y,
                           bool squared, Array<F>& out, int threads) {
@@ -157,6 +178,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
+  bind_items<float>(m, &Operations::center_f32, &Operations::duplicates_f32);
+  bind_items<double>(m, &Operations::center_f64, &Operations::duplicates_f64);
   bind_distances<float>(m, &Operations::distances_f32);
   bind_distances<double>(m, &Operations::distances_f64);
   bind_ranks<float>(m, &Operations::ranks_f32, &Operations::ranks_from_products_f32);

@@ -19,6 +19,18 @@ constexpr int kBlockWidth = 16;
 // The CPU operations. Matrices are dense and row-major; `threads` is the number of OpenMP threads.
 // Each pointer is filled by table.cpp with the functions of one instruction set.
 struct Operations {
+  // x (n, d) -> out (n, d), every column less a point near its mean (core/center.hpp); may work in place.
+  template <class F>
+  using Center = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+  Center<float> center_f32;
+  Center<double> center_f64;
+
+  // x (n, d) -> groups (n,): the first of the rows equal to each, -1 for one that has no equal. Whether any has.
+  template <class F>
+  using Duplicates = bool (*)(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
+  Duplicates<float> duplicates_f32;
+  Duplicates<double> duplicates_f64;
+
   // products[r, j] = <x_(first+r), y_j>, (rows, stride) -> distances (rows, n); may work in place.
   template <class F>
   using Distances = void (*)(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,

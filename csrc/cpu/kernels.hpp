@@ -18,6 +18,12 @@ inline int thread_index() {
 }
 
 template <class F>
+void center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+
+template <class F>
+bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
+
+template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads);
 

@@ -85,10 +85,12 @@ def positive(name: str, value: float) -> None:
 
 
 def squarable(name: str, tensor: torch.Tensor) -> None:
-    """Demand entries whose squares neither overflow, summed over a row, nor all vanish."""
+    """Demand finite entries whose squares neither overflow, summed over a row, nor all vanish."""
     limits = torch.finfo(tensor.dtype)
-    low, high = tensor.detach().aminmax()
-    peak = max(-float(low), float(high))
+    low, high = torch.aminmax(tensor)
+    peak = max(-low.item(), high.item())
+    if not math.isfinite(peak):
+        finite(name, tensor)
     largest = math.sqrt(limits.max / tensor.shape[-1]) / 4
     smallest = math.sqrt(limits.tiny / limits.eps)
     if peak > largest or 0 < peak < smallest:

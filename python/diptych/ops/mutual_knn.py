@@ -36,7 +36,6 @@ def mutual_knn(
     for name, tensor in (("x", tensor_x), ("y", tensor_y)):
         _checks.matrix(name, tensor)
         if tensor.device.type == "cpu" if check is None else check:
-            _checks.finite(name, tensor)
             _checks.squarable(name, tensor)
     _checks.same_rows("x", tensor_x, "y", tensor_y)
     _checks.same_device(x=tensor_x, y=tensor_y)

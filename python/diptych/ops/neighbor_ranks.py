@@ -58,9 +58,7 @@ def neighbor_ranks(
     else:
         _checks.square(name, tensor)
     if tensor.device.type == "cpu" if check is None else check:
-        _checks.finite(name, tensor)
-        if distances is None:
-            _checks.squarable(name, tensor)
+        (_checks.squarable if distances is None else _checks.finite)(name, tensor)
     n = tensor.shape[0]
     if out is None:
         result = empty((n, n), torch.int32, tensor.device)

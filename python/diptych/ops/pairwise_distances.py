@@ -48,24 +48,20 @@ def pairwise_distances(
     tensor_x = floating(to_tensor("x", x)).detach()
     tensor_y = tensor_x if y is None else floating(to_tensor("y", y)).detach()
     _checks.one_of("metric", metric, METRICS)
-    for name, tensor in (("x", tensor_x), ("y", tensor_y)):
-        _checks.matrix(name, tensor)
-    _checks.same_columns("x", tensor_x, "y", tensor_y)
-    _checks.same_device(x=tensor_x, y=tensor_y)
+    _checks.matrix("x", tensor_x)
+    if y is not None:
+        _checks.matrix("y", tensor_y)
+        _checks.same_columns("x", tensor_x, "y", tensor_y)
+        _checks.same_device(x=tensor_x, y=tensor_y)
     if tensor_y.dtype != tensor_x.dtype:
         tensor_x, tensor_y = tensor_x.double(), tensor_y.double()
     if check is None:
         check = tensor_x.device.type == "cpu"
     if check:
-        _checks.finite("x", tensor_x)
+        usable = _usable_for_cosine if metric == "cosine" else _checks.squarable
+        usable("x", tensor_x)
         if y is not None:
-            _checks.finite("y", tensor_y)
-        if metric == "cosine":
-            _refuse_zero_rows("x", tensor_x)
-            _refuse_zero_rows("y", tensor_y)
-        else:
-            _checks.squarable("x", tensor_x)
-            _checks.squarable("y", tensor_y)
+            usable("y", tensor_y)
     shape = (tensor_x.shape[0], tensor_y.shape[0])
     if out is None:
         result = empty(shape, tensor_x.dtype, tensor_x.device)
@@ -93,15 +89,19 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
     if metric == "cosine":
         _cosine(x, y, out)
         return
-    both = _products.centered(x if y is None else torch.cat([x, y]))
-    left, right = both[: len(x)], both[0 if y is None else len(x) :]
+    n, m = out.shape
+    if y is None:
+        both = left = right = _products.centered(x)
+    else:
+        both = _products.centered(torch.cat([x, y]))
+        left, right = both[:n], both[n:]
     _products.product(left, right.T, out=out)
     groups = _products.duplicates(both)
-    norms = _products.squared_norms(both, groups) if y is not None else out.diagonal().contiguous()
+    norms = out.diagonal().contiguous() if y is None else _products.squared_norms(both, groups)
     if groups is not None:
         norms = norms[_products.first_of_each(groups)]
-        _products.make_duplicates_alike(out, norms[: len(x)], groups[: len(x)], groups[-len(right) :])
-    norms_x, norms_y = norms[: len(x)], norms[-len(right) :]
+        _products.make_duplicates_alike(out, norms[:n], groups[:n], groups[-m:])
+    norms_x, norms_y = (norms, norms) if y is None else (norms[:n], norms[n:])
     view = numpy_view(out)
     _cpu.distances(
         view,
@@ -132,7 +132,8 @@ def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.
     out.copy_(reference(x, y, metric))
 
 
-def _refuse_zero_rows(name: str, tensor: torch.Tensor) -> None:
+def _usable_for_cosine(name: str, tensor: torch.Tensor) -> None:
+    _checks.finite(name, tensor)
     zero = (tensor == 0).all(1)
     if bool(zero.any()):
         row = int(zero.nonzero()[0])
