@@ -44,6 +44,21 @@ void bind_items(py::module_& m, Operations::Center<F> Operations::*center,
 }
 
 template <class F>
+void bind_direct_distances(py::module_& m, Operations::DirectDistances<F> Operations::*op) {
+  m.def("direct_distances", [op](const Array<F>& x, const Array<F>& y, bool squared, Array<F>& out,
+                                 int threads) {
+    const auto n = x.shape(0), rows = y.shape(0), d = x.shape(1);
+    require(y.shape(1) == d, "x, y: numbers of columns differ");
+    require(out.shape(0) == n && out.shape(1) == rows, "out: expected (n, m)");
+    const F *items = x.data(), *others = y.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(items, others, n, rows, d, squared, o, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("squared"), py::arg("out").noconvert(),
+     py::arg("threads"));
+}
+
+template <class F>
 void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
   m.def("distances", [op](const Array<F>& products, const Array<F>& norms_x, const Array<F>& norms_y,
                           bool squared, Array<F>& out, int threads) {
@@ -180,6 +195,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
   bind_items<float>(m, &Operations::center_f32, &Operations::duplicates_f32);
   bind_items<double>(m, &Operations::center_f64, &Operations::duplicates_f64);
+  bind_direct_distances<float>(m, &Operations::direct_distances_f32);
+  bind_direct_distances<double>(m, &Operations::direct_distances_f64);
   bind_distances<float>(m, &Operations::distances_f32);
   bind_distances<double>(m, &Operations::distances_f64);
   bind_ranks<float>(m, &Operations::ranks_f32, &Operations::ranks_from_products_f32);

@@ -31,6 +31,13 @@ struct Operations {
   Duplicates<float> duplicates_f32;
   Duplicates<double> duplicates_f64;
 
+  // x (n, d), y (m, d) -> distances (n, m) from differences of coordinates: no GEMM, no cancellation.
+  template <class F>
+  using DirectDistances = void (*)(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d,
+                                   bool squared, F* out, int threads);
+  DirectDistances<float> direct_distances_f32;
+  DirectDistances<double> direct_distances_f64;
+
   // products[r, j] = <x_(first+r), y_j>, (rows, stride) -> distances (rows, n); may work in place.
   template <class F>
   using Distances = void (*)(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,

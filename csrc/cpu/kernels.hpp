@@ -24,6 +24,10 @@ template <class F>
 bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
 
 template <class F>
+void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool squared,
+                      F* out, int threads);
+
+template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads);
 

@@ -5,6 +5,7 @@ namespace diptych::cpu::DIPTYCH_ISA {
 const Operations table = {
     center<float>,             center<double>,
     duplicates<float>,         duplicates<double>,
+    direct_distances<float>,   direct_distances<double>,
     distances<float>,          distances<double>,
     ranks<float>,              ranks<double>,
     ranks_from_products<float>, ranks_from_products<double>,

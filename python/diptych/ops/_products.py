@@ -6,6 +6,9 @@ import torch
 from diptych import _cpu
 from diptych.ops._arrays import numpy_view
 
+#: Products of n, m and d up to which distances are made directly: a GEMM and what it needs cost more.
+TINY = 1 << 15
+
 # Rows multiplied at once for the norms. Their summation order may still differ from that of a larger
 # product: that duplicates come out alike is the work of `duplicates`, not of this size.
 _BLOCK = 384
@@ -40,6 +43,25 @@ def centered(x: torch.Tensor) -> torch.Tensor:
     spread = torch.where((x == x.round()).all(0), spread.clamp(min=1), spread)
     centre = torch.where(deviation > 0, torch.round(mean / spread) * spread, x[0])
     return x - torch.where(torch.isfinite(centre), centre, torch.zeros_like(centre))
+
+
+def direct_distances(
+    x: torch.Tensor, y: torch.Tensor, squared: bool = False, out: torch.Tensor | None = None
+) -> torch.Tensor:
+    """Distances (n, m) of x (n, d) to y (m, d) from differences of coordinates: O(n m d), nothing cancels."""
+    if x.device.type != "cpu":
+        distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances.square_() if squared else distances
+    if out is None:
+        out = torch.empty(x.shape[0], y.shape[0], dtype=x.dtype)
+    _cpu.direct_distances(
+        numpy_view(x.contiguous()),
+        numpy_view(y.contiguous()),
+        squared,
+        numpy_view(out),
+        torch.get_num_threads(),
+    )
+    return out
 
 
 def squared_distances(

@@ -92,6 +92,9 @@ def reference(
 def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
     threads = torch.get_num_threads()
     ranks = numpy_view(out)
+    n = tensor.shape[0]
+    if not given_distances and n * n * tensor.shape[1] <= _products.TINY:
+        tensor, given_distances = _products.direct_distances(tensor, tensor, squared=True), True
     if given_distances:
         _cpu.ranks(numpy_view(tensor.contiguous()), 0, ranks, threads)
         return

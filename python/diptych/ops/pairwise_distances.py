@@ -90,6 +90,9 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
         _cosine(x, y, out)
         return
     n, m = out.shape
+    if n * m * x.shape[1] <= _products.TINY:
+        _products.direct_distances(x, x if y is None else y, metric == "sqeuclidean", out)
+        return
     if y is None:
         both = left = right = _products.centered(x)
     else:

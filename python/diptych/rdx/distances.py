@@ -6,7 +6,6 @@ import torch
 
 from diptych import ops
 from diptych.ops import _products
-from diptych.ops.pairwise_distances import reference as direct_distances
 
 DISTANCES = ("neighborhood", "max", "local")
 
@@ -82,7 +81,7 @@ def distances_among(
         O(k n d) time and O(k n) memory; ``"max"`` also needs one O(n² d) pass in row blocks.
     """
     x = x.double()
-    rows = direct_distances(x[items], x)
+    rows = _products.direct_distances(x[items], x)
     among = rows[:, items]
     if distance == "max":
         return among / max(_largest_distance(x), torch.finfo(x.dtype).tiny)
