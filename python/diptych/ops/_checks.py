@@ -56,9 +56,8 @@ def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> N
 
 def same_device(**tensors: torch.Tensor) -> None:
     """Demand that all tensors live on one device."""
-    places = {name: str(tensor.device) for name, tensor in tensors.items()}
-    if len(set(places.values())) > 1:
-        listed = ", ".join(f"{name} on {place}" for name, place in places.items())
+    if len({tensor.device for tensor in tensors.values()}) > 1:
+        listed = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(f"expected all arrays on one device, found {listed}")
 
 

@@ -1,5 +1,7 @@
 """How differently two representations see each pair of items, near pairs weighing most."""
 
+import math
+
 import torch
 
 from diptych import _cpu
@@ -91,13 +93,14 @@ def paired(
 
 
 def _ranks_or_distances(name: str, tensor: torch.Tensor) -> None:
-    _checks.finite(name, tensor)
     if tensor.numel() == 0:
         return
-    low, high = tensor.min(), tensor.max()
-    if float(low) < 0:
+    low, high = (bound.item() for bound in tensor.aminmax())
+    if not math.isfinite(high - low):
+        _checks.finite(name, tensor)
+    if low < 0:
         raise ValueError(f"{name}: expected ranks or distances >= 0, found {low}")
-    if not tensor.is_floating_point() and int(high) > _checks.INT32_MAX:
+    if high > _checks.INT32_MAX and not tensor.is_floating_point():
         raise ValueError(f"{name}: expected ranks up to {_checks.INT32_MAX} (int32), found {high}")
 
 
