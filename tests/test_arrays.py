@@ -39,6 +39,14 @@ def packed_field(x: np.ndarray) -> np.ndarray:
     return records["values"]
 
 
+def test_a_single_row_seen_backwards() -> None:
+    """numpy calls it contiguous all the same."""
+    row = np.arange(4, dtype=np.float32)[None][::-1]
+    assert row.flags.c_contiguous
+    assert row.strides[0] < 0
+    np.testing.assert_array_equal(ops.pairwise_distances(row, row + 1), [[2]])
+
+
 LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "Fortran order": np.asfortranarray,
     "negative strides": backwards,

@@ -68,15 +68,16 @@ def _from_numpy(name: str, array: np.ndarray) -> torch.Tensor:
         raise TypeError(f"{name}: expected an array of real numbers, found dtype {array.dtype}")
     if not array.dtype.isnative:
         array = array.astype(array.dtype.newbyteorder("="))
-    if any(stride < 0 or stride % array.itemsize for stride in array.strides):
-        array = np.ascontiguousarray(array)
+    view = torch.from_numpy if array.flags.writeable else _view_of_read_only
     try:
-        return torch.from_numpy(array) if array.flags.writeable else _from_read_only(array)
+        return view(array)
     except TypeError as error:
         raise TypeError(f"{name}: torch has no equivalent of dtype {array.dtype}") from error
+    except ValueError:  # strides that are negative or no multiple of the entries' size
+        return torch.from_numpy(np.array(array, order="C"))
 
 
-def _from_read_only(array: np.ndarray) -> torch.Tensor:
+def _view_of_read_only(array: np.ndarray) -> torch.Tensor:
     """View a read-only array (a memory map), which is fine here: inputs are never written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
@@ -91,7 +92,11 @@ def returner(value: Array) -> Callable[[torch.Tensor], Array]:
         import cupy
 
         return lambda tensor: cupy.from_dlpack(tensor.detach())
-    return lambda tensor: tensor.detach().cpu().numpy()
+    return _to_numpy
+
+
+def _to_numpy(tensor: torch.Tensor) -> np.ndarray:
+    return tensor.detach().cpu().numpy() if tensor.requires_grad or tensor.is_cuda else tensor.numpy()
 
 
 def floating(tensor: torch.Tensor) -> torch.Tensor:

@@ -1,5 +1,7 @@
 """Distances between all pairs of items."""
 
+import math
+
 import torch
 
 from diptych import _cpu
@@ -105,30 +107,30 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
         norms = norms[_products.first_of_each(groups)]
         _products.make_duplicates_alike(out, norms[:n], groups[:n], groups[-m:])
     norms_x, norms_y = (norms, norms) if y is None else (norms[:n], norms[n:])
-    view = numpy_view(out)
-    _cpu.distances(
-        view,
-        numpy_view(norms_x),
-        numpy_view(norms_y),
-        metric == "sqeuclidean",
-        view,
-        torch.get_num_threads(),
-    )
+    _epilogue(out, norms_x, norms_y, squared=metric == "sqeuclidean")
+
+
+def _epilogue(products: torch.Tensor, norms_x: torch.Tensor, norms_y: torch.Tensor, squared: bool) -> None:
+    """Turn products into distances, in place."""
+    view, threads = numpy_view(products), torch.get_num_threads()
+    _cpu.distances(view, numpy_view(norms_x), numpy_view(norms_y), squared, view, threads)
 
 
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
-    left = _unit_rows(x)
-    right = left if y is None else _unit_rows(y)
+    """One minus the product of unit rows: half their squared distance, so the same epilogue makes it."""
+    right = _unit_rows(x if y is None else y)
+    left = (right if y is None else _unit_rows(x)) / 2
     _products.product(left, right.T, out=out)
-    out.neg_().add_(1).clamp_(min=0)
+    halves = out.new_full((max(out.shape),), 0.5)
+    _epilogue(out, halves, halves, squared=True)
     if y is None:
         out.fill_diagonal_(0)
 
 
 def _unit_rows(x: torch.Tensor) -> torch.Tensor:
     """Divide rows by their length; by their largest entry first, so that no square over- or underflows."""
-    scaled = x / x.abs().amax(1, keepdim=True)
-    return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
+    scaled = x / torch.linalg.vector_norm(x, math.inf, 1, keepdim=True)
+    return scaled.div_(torch.linalg.vector_norm(scaled, dim=1, keepdim=True))
 
 
 def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Tensor) -> None:
@@ -137,9 +139,9 @@ def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.
 
 def _usable_for_cosine(name: str, tensor: torch.Tensor) -> None:
     _checks.finite(name, tensor)
-    zero = (tensor == 0).all(1)
-    if bool(zero.any()):
-        row = int(zero.nonzero()[0])
+    peaks = torch.linalg.vector_norm(tensor, math.inf, 1)
+    if peaks.min().item() == 0:
+        row = int((peaks == 0).nonzero()[0])
         raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
 
 
