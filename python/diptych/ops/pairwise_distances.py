@@ -117,10 +117,13 @@ def _epilogue(products: torch.Tensor, norms_x: torch.Tensor, norms_y: torch.Tens
 
 
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
-    """One minus the product of unit rows: half their squared distance, so the same epilogue makes it."""
+    """One minus the product of unit rows, which is half their squared distance."""
     right = _unit_rows(x if y is None else y)
-    left = (right if y is None else _unit_rows(x)) / 2
-    _products.product(left, right.T, out=out)
+    left = right if y is None else _unit_rows(x)
+    if out.numel() * x.shape[1] <= _products.TINY:
+        _products.direct_distances(left, right, squared=True, out=out).div_(2)
+        return
+    _products.product(left / 2, right.T, out=out)
     halves = out.new_full((max(out.shape),), 0.5)
     _epilogue(out, halves, halves, squared=True)
     if y is None:
