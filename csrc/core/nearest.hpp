@@ -76,14 +76,32 @@ DIPTYCH_HD inline double squared_distance_of_rows(const E* a, const E* b, std::i
   return sums[0];
 }
 
+constexpr int kLanes = 16;
+
+// The largest of value(0) .. value(count - 1), or `least`; in lanes, as a compiler may not reorder it itself.
+template <class Value>
+inline float largest(int count, float least, Value value) {
+  float lanes[kLanes];
+  for (float& lane : lanes) lane = least;
+  int j = 0;
+  for (; j + kLanes <= count; j += kLanes)
+    for (int lane = 0; lane < kLanes; ++lane) {
+      const float here = value(j + lane);
+      lanes[lane] = here > lanes[lane] ? here : lanes[lane];
+    }
+  for (; j < count; ++j) {
+    const float here = value(j);
+    lanes[0] = here > lanes[0] ? here : lanes[0];
+  }
+  for (int lane = 1; lane < kLanes; ++lane) lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
+  return lanes[0];
+}
+
 // A number that at least k of the values do not exceed, and few more than k: bisection needs no moves and
 // no branches, and stops as soon as the answer will do.
 inline float about_kth(const float* values, int count, int k) {
-  float low = values[0], high = values[0];
-  for (int j = 0; j < count; ++j) {
-    low = values[j] < low ? values[j] : low;
-    high = values[j] > high ? values[j] : high;
-  }
+  float high = largest(count, values[0], [&](int j) { return values[j]; });
+  float low = -largest(count, -values[0], [&](int j) { return -values[j]; });
   const int enough = k + k / 8;
   for (int round = 0; round < 32; ++round) {
     const float middle = low + (high - low) / 2;
@@ -114,13 +132,11 @@ struct Candidates {
 inline void tighten(Candidates& c, int k, const float* slack, float own_slack) {
   if (c.count <= k) return;
   const float pivot = about_kth(c.values, c.count, k);
-  float reach = -std::numeric_limits<float>::infinity();
-  for (int j = 0; j < c.count; ++j)
-    if (c.values[j] <= pivot) {
-      const float upper = c.values[j] + slack[c.items[j]];
-      reach = upper > reach ? upper : reach;
-    }
-  reach += own_slack;
+  const float none = -std::numeric_limits<float>::infinity();
+  const float reach = own_slack + largest(c.count, none, [&](int j) {
+                        const float upper = c.values[j] + slack[c.items[j]];
+                        return c.values[j] <= pivot ? upper : none;
+                      });
   c.threshold = reach < c.threshold ? reach : c.threshold;
   int kept = 0;
   for (int j = 0; j < c.count; ++j) {
@@ -137,8 +153,15 @@ inline void tighten(Candidates& c, int k, const float* slack, float own_slack) {
 template <class E>
 inline void measure(const NearestSearch<E>& s, std::int64_t item, const Candidates& c, Neighbor* exact) {
   const E* row = s.asked.rows + item * s.d;
-  for (int j = 0; j < c.count; ++j)
+  // The rows lie anywhere: fetched ahead, they arrive while others are summed.
+  constexpr int ahead = 4, line = 64 / sizeof(E);
+  for (int j = 0; j < c.count; ++j) {
+    if (j + ahead < c.count) {
+      const E* next = s.searched.rows + c.items[j + ahead] * s.d;
+      for (std::int64_t at = 0; at < s.d && at < 16 * line; at += line) __builtin_prefetch(next + at);
+    }
     exact[j] = {squared_distance_of_rows(row, s.searched.rows + c.items[j] * s.d, s.d), c.items[j]};
+  }
 }
 
 // Keeps the k nearest candidates by exact distance, in their order, and takes the threshold from the k-th:

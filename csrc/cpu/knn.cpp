@@ -89,9 +89,16 @@ void scan_columns(const NearestSearch<E>& s, const ProductTile& t, std::int64_t 
       const float value = low - 2.0f * products[j];
       if (!(value < thresholds[j])) return;
       const std::int64_t item = t.first_column + j;
-      Candidates c = candidates(s, item);
-      push(s, item, c, value, t.first_row + r, scratch);
-      store(s, item, c);
+      std::int32_t& count = s.counts[item - s.first];
+      if (count == s.capacity) {
+        Candidates c = candidates(s, item);
+        make_room(s, item, c, scratch);
+        store(s, item, c);
+        if (!(value < thresholds[j])) return;
+      }
+      const std::int64_t at = (item - s.first) * s.capacity + count++;
+      s.values[at] = value;
+      s.items[at] = static_cast<std::int32_t>(t.first_row + r);
     };
     std::int64_t j = begin;
     for (; j + kBelowWidth <= end; j += kBelowWidth)

@@ -11,18 +11,34 @@ namespace {
 // Ranks looked at before a branch asks whether any is small: few are.
 constexpr std::int64_t kGroup = 64;
 
-// Row a is read, row b only where a's rank is small: half the memory traffic of comparing both.
+// Positions remembered before row b is looked at.
+constexpr int kPositions = 256;
+
+// Row a is read, row b only where a's rank is small: half the memory traffic of comparing both. Each of
+// those places is fetched while the rest of row a is read.
 std::int64_t common_in_row(const std::int32_t* a, const std::int32_t* b, std::int64_t n, std::int32_t k) {
-  std::int64_t common = 0, j = 0;
+  std::int64_t positions[kPositions], common = 0;
+  int found = 0;
+  const auto look = [&] {
+    for (int i = 0; i < found; ++i) common += b[positions[i]] <= k;
+    found = 0;
+  };
+  const auto visit = [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t j = begin; j < end; ++j) {
+      if (a[j] > k) continue;
+      if (found == kPositions) look();
+      positions[found++] = j;
+      __builtin_prefetch(b + j);
+    }
+  };
+  std::int64_t j = 0;
   for (; j + kGroup <= n; j += kGroup) {
     std::int32_t least = a[j];
-    for (std::int64_t i = 1; i < kGroup; ++i) least = std::min(least, a[j + i]);
-    if (least > k) continue;
-    for (std::int64_t i = j; i < j + kGroup; ++i)
-      if (a[i] <= k) common += b[i] <= k;
+    for (std::int64_t i = 1; i < kGroup; ++i) least = a[j + i] < least ? a[j + i] : least;
+    if (least <= k) visit(j, j + kGroup);
   }
-  for (; j < n; ++j)
-    if (a[j] <= k) common += b[j] <= k;
+  visit(j, n);
+  look();
   return common;
 }
 

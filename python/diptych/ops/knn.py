@@ -1,6 +1,5 @@
 """The exact k nearest neighbors of every item."""
 
-import importlib.util
 import math
 from typing import NamedTuple
 
@@ -22,8 +21,15 @@ _DEPTH = 512
 # Below about so many multiplications all distances cost less than the preparations for bounds.
 _FEW = 1 << 19
 
+# Below about so many a second thread costs more than it saves.
+_ALONE = 1 << 14
+
 # Memory for the candidates where they are needed for a block of rows at a time.
 _CANDIDATE_BYTES = 1 << 26
+
+
+# Entries whose largest lies between these can be squared and summed in float32, whatever d.
+_LEAST, _MOST = 1e-15, 1e15
 
 
 class Neighbors(NamedTuple):
@@ -107,11 +113,7 @@ def knn(
         if tensor_y is not None:
             _check_values("y", tensor_y, metric)
     result = _outputs(tensor_x, tensor_y, k, out)
-    implementations = _IMPLEMENTATIONS
-    if backend == "faiss":
-        implementations = {"faiss": _run_faiss}
-        _demand_faiss(tensor_x)
-    run = choose("knn", tensor_x.device, backend, implementations)
+    run = choose("knn", tensor_x.device, backend, _IMPLEMENTATIONS)
     run(tensor_x, tensor_y, k, metric, without_self, *result)
     if out is not None:
         return Neighbors(*out)
@@ -120,6 +122,9 @@ def knn(
 
 
 def _check_values(name: str, tensor: torch.Tensor, metric: str) -> None:
+    low, high = tensor.aminmax()
+    if metric != "cosine" and _LEAST <= max(-float(low), float(high)) <= _MOST:
+        return  # one pass will do: NaN and Inf are in no range
     _checks.finite(name, tensor)
     if metric != "cosine":
         _checks.squarable(name, tensor)
@@ -155,16 +160,15 @@ def reference(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition: all distances in float64 from differences of coordinates, and a stable sort.
 
-    ``x`` may be the rows from ``first_row`` on of ``y``, where those are the same items and an item is not
-    its own neighbor.
+    Where ``exclude_self`` holds, row i of x is item ``first_row + i`` of y, and not its own neighbor.
     """
-    alone = y is None and exclude_self
     y = x if y is None else y
     if metric == "cosine":
         x, y = _unit_rows(x), _unit_rows(y)
     distances = torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
-    if alone or first_row < 0:
-        distances.fill_diagonal_(torch.inf)
+    if exclude_self:
+        rows = torch.arange(len(x), device=x.device)
+        distances[rows, rows + first_row] = torch.inf
     distances, indices = distances.sort(dim=1, stable=True)
     distances, indices = distances[:, :k], indices[:, :k]
     if metric != "euclidean":
@@ -241,7 +245,8 @@ def _run_cpu(
     searched = x if y is None else y
     kind = (metric == "euclidean", 0.5 if metric == "cosine" else 1.0)
     n, m, d = len(x), len(searched), x.shape[1]
-    if n * m * (d + 16) <= _FEW:
+    work = n * m * (d + 16)
+    if work <= _FEW:
         _cpu.nearest_direct(
             numpy_view(x),
             numpy_view(searched),
@@ -249,7 +254,7 @@ def _run_cpu(
             *kind,
             numpy_view(distances),
             numpy_view(indices),
-            torch.get_num_threads(),
+            torch.get_num_threads() if work > _ALONE else 1,
         )
         return
     search = _Search(x, y, k, exclude_self)
@@ -339,14 +344,10 @@ def _run_torch(
     distances: torch.Tensor,
     indices: torch.Tensor,
 ) -> None:
-    distances[:], indices[:] = reference(x, k, y, metric, exclude_self)
-
-
-def _demand_faiss(x: torch.Tensor) -> None:
-    if importlib.util.find_spec("faiss") is None:
-        raise ValueError("backend: 'faiss' needs the package faiss-cpu, which is not installed")
-    if x.device.type != "cpu":
-        raise ValueError(f"backend: 'faiss' cannot serve arrays on {x.device} here")
+    searched = x if y is None else y
+    for start, stop in _products.row_blocks(len(x), len(searched), 8):
+        found = reference(x[start:stop], k, searched, metric, exclude_self, start)
+        distances[start:stop], indices[start:stop] = found
 
 
 def _run_faiss(
@@ -358,7 +359,22 @@ def _run_faiss(
     distances: torch.Tensor,
     indices: torch.Tensor,
 ) -> None:
-    pass
+    import faiss
+
+    asked, searched = (z.float().contiguous() for z in (x, x if y is None else y))
+    if metric == "cosine":
+        asked, searched = (_unit_rows(z).float() for z in (asked, searched))
+    index = faiss.IndexFlatL2(x.shape[1])
+    index.add(searched.numpy())
+    found, items = (torch.from_numpy(z) for z in index.search(asked.numpy(), k + exclude_self))
+    if exclude_self:
+        others = items != torch.arange(len(x))[:, None]
+        others[others.all(1), -1] = False  # duplicates have pushed the item itself off the list
+        found, items = found[others].view(-1, k), items[others].view(-1, k)
+    if metric == "euclidean":
+        found = found.clamp_(min=0).sqrt_()
+    distances.copy_(found / 2 if metric == "cosine" else found)
+    indices.copy_(items)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch, "faiss": _run_faiss}
