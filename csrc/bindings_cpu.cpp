@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "bindings/knn.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -209,4 +210,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
+  diptych::bindings::bind_knn_family(m);
 }

@@ -83,7 +83,7 @@ x53 = torch.ones(5, 3)
         (x53 / 0, x53, {"k": 1}, "x: expected finite numbers"),
         (x53, x53 * torch.nan, {"k": 1}, "y: expected finite numbers"),
         (x53, x53.to("meta"), {"k": 1}, "one device, found x on cpu, y on meta"),
-        (x53, x53, {"k": 1, "backend": "cpu"}, "mutual_knn has no 'cpu', it has torch"),
+        (x53, x53, {"k": 1, "backend": "triton"}, "mutual_knn has no 'triton', it has cpu, torch"),
     ],
 )
 def test_refuses_by_name(x: torch.Tensor, y: torch.Tensor, options: dict, message: str) -> None:

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../core/difference.hpp"
+#include "../core/nearest.hpp"
 
 namespace diptych::cpu {
 
@@ -94,6 +95,42 @@ struct Operations {
   // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
                  double* centers, std::int64_t* labels, double* inertia, int threads);
+
+  // Shows the rows' items the columns' items of a tile of products, and where `both` (asked and searched
+  // are then the same items, and the tile has none of them twice) the columns' items those of the rows.
+  // Every item must be shown items in ascending order.
+  template <class E>
+  using NearestScan = void (*)(const core::NearestSearch<E>& search, const core::ProductTile& tile, bool both,
+                               int threads);
+  NearestScan<float> nearest_scan_f32;
+  NearestScan<double> nearest_scan_f64;
+
+  // Writes distances (count, k) and indices (count, k) of items first .. first + count: squared distances
+  // times `factor`, or their roots.
+  template <class E, class F>
+  using NearestFinish = void (*)(const core::NearestSearch<E>& search, std::int64_t first,
+                                 std::int64_t count, bool root, double factor, F* distances,
+                                 std::int64_t* indices, int threads);
+  NearestFinish<float, float> nearest_finish_f32;
+  NearestFinish<double, float> nearest_finish_f64_f32;
+  NearestFinish<double, double> nearest_finish_f64;
+
+  // The same from all distances between x (n, d) and y (m, d), without products.
+  template <class E, class F>
+  using NearestDirect = void (*)(const E* x, const E* y, std::int64_t n, std::int64_t m, std::int64_t d,
+                                 std::int64_t k, bool exclude_self, bool root, double factor, F* distances,
+                                 std::int64_t* indices, int threads);
+  NearestDirect<float, float> nearest_direct_f32;
+  NearestDirect<double, float> nearest_direct_f64_f32;
+  NearestDirect<double, double> nearest_direct_f64;
+
+  // a, b (rows, n) ranks, each item's own 0 -> how many items have a rank of at most k in both.
+  std::int64_t (*common_ranks)(const std::int32_t* a, const std::int32_t* b, std::int64_t rows,
+                               std::int64_t n, std::int32_t k, int threads);
+
+  // a, b (rows, k) distinct indices per row -> how many are in both rows, summed over rows.
+  std::int64_t (*common_indices)(const std::int64_t* a, const std::int64_t* b, std::int64_t rows,
+                                 std::int64_t k, int threads);
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

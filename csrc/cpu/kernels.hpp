@@ -56,6 +56,24 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
 
+template <class E>
+void nearest_scan(const core::NearestSearch<E>& search, const core::ProductTile& tile, bool both, int threads);
+
+template <class E, class F>
+void nearest_finish(const core::NearestSearch<E>& search, std::int64_t first, std::int64_t count, bool root,
+                    double factor, F* distances, std::int64_t* indices, int threads);
+
+template <class E, class F>
+void nearest_direct(const E* x, const E* y, std::int64_t n, std::int64_t m, std::int64_t d, std::int64_t k,
+                    bool exclude_self, bool root, double factor, F* distances, std::int64_t* indices,
+                    int threads);
+
+std::int64_t common_ranks(const std::int32_t* a, const std::int32_t* b, std::int64_t rows, std::int64_t n,
+                          std::int32_t k, int threads);
+
+std::int64_t common_indices(const std::int64_t* a, const std::int64_t* b, std::int64_t rows, std::int64_t k,
+                            int threads);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

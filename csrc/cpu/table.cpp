@@ -14,6 +14,10 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     kmeans,
+    nearest_scan<float>,       nearest_scan<double>,
+    nearest_finish<float, float>, nearest_finish<double, float>, nearest_finish<double, double>,
+    nearest_direct<float, float>, nearest_direct<double, float>, nearest_direct<double, double>,
+    common_ranks,              common_indices,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -56,3 +56,50 @@ def kmeans(
     threads: int,
 ) -> None: ...
 def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+
+class _NearestSearch:
+    def __init__(
+        self,
+        asked: NDArray[Any],
+        low_asked: NDArray[Any],
+        slack_asked: NDArray[Any],
+        searched: NDArray[Any],
+        low_searched: NDArray[Any],
+        slack_searched: NDArray[Any],
+        scale: float,
+        k: int,
+        exclude_self: bool,
+        values: NDArray[Any],
+        items: NDArray[Any],
+        counts: NDArray[Any],
+        thresholds: NDArray[Any],
+    ) -> None: ...
+    def begin(self, first: int) -> None: ...
+    def scan(
+        self, products: NDArray[Any], first_row: int, first_column: int, both: bool, threads: int
+    ) -> None: ...
+    def finish(
+        self,
+        first: int,
+        root: bool,
+        factor: float,
+        distances: NDArray[Any],
+        indices: NDArray[Any],
+        threads: int,
+    ) -> None: ...
+
+class NearestSearch32(_NearestSearch): ...
+class NearestSearch64(_NearestSearch): ...
+
+def nearest_direct(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    exclude_self: bool,
+    root: bool,
+    factor: float,
+    distances: NDArray[Any],
+    indices: NDArray[Any],
+    threads: int,
+) -> None: ...
+def common_ranks(a: NDArray[Any], b: NDArray[Any], k: int, threads: int) -> int: ...
+def common_indices(a: NDArray[Any], b: NDArray[Any], threads: int) -> int: ...

@@ -5,6 +5,7 @@ import torch  # noqa: F401  (first: the C++ module shares the OpenMP runtime tha
 from diptych.ops._dispatch import last_backend
 from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
+from diptych.ops.knn import Neighbors, knn
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
 from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
@@ -17,9 +18,11 @@ from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 __all__ = [
     "KMeansResult",
     "KnnAffinity",
+    "Neighbors",
     "SpectralEmbedding",
     "difference_affinity",
     "kmeans",
+    "knn",
     "knn_affinity",
     "last_backend",
     "linear_cka",
