@@ -46,6 +46,13 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
 
+template <class F>
+void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, std::int64_t k_u,
+                 std::int64_t k_v, bool ranked, double constant, F* out, int threads);
+
+template <class F>
+void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -11,6 +11,8 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     kmeans,
+    correlation<float>,        correlation<double>,
+    average_ranks<float>,      average_ranks<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -3,6 +3,7 @@
 import torch  # noqa: F401  (first: the C++ module shares the OpenMP runtime that torch loads)
 
 from diptych.ops._dispatch import last_backend
+from diptych.ops.correlation import correlation
 from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
@@ -18,6 +19,7 @@ __all__ = [
     "KMeansResult",
     "KnnAffinity",
     "SpectralEmbedding",
+    "correlation",
     "difference_affinity",
     "kmeans",
     "knn_affinity",
