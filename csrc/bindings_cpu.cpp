@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "bindings/knn.hpp"
+#include "bindings/correlation.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -211,4 +212,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
   diptych::bindings::bind_knn_family(m);
+  diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
+  diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
 }

@@ -131,6 +131,22 @@ struct Operations {
   // a, b (rows, k) distinct indices per row -> how many are in both rows, summed over rows.
   std::int64_t (*common_indices)(const std::int64_t* a, const std::int64_t* b, std::int64_t rows,
                                  std::int64_t k, int threads);
+
+  // u (problems, n, k_u), v (problems, n, k_v) -> the correlations of their columns (problems, k_u, k_v), of
+  // the columns' average ranks if `ranked`; `constant` where a column is. v may be u.
+  template <class F>
+  using Correlation = void (*)(const F* u, const F* v, std::int64_t problems, std::int64_t n,
+                               std::int64_t k_u, std::int64_t k_v, bool ranked, double constant, F* out,
+                               int threads);
+  Correlation<float> correlation_f32;
+  Correlation<double> correlation_f64;
+
+  // x (problems, n, k) -> the ranks 1..n of each column's entries, equal ones sharing their mean; not in place.
+  template <class F>
+  using AverageRanks = void (*)(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out,
+                                int threads);
+  AverageRanks<float> average_ranks_f32;
+  AverageRanks<double> average_ranks_f64;
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

@@ -74,6 +74,13 @@ std::int64_t common_ranks(const std::int32_t* a, const std::int32_t* b, std::int
 std::int64_t common_indices(const std::int64_t* a, const std::int64_t* b, std::int64_t rows, std::int64_t k,
                             int threads);
 
+template <class F>
+void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, std::int64_t k_u,
+                 std::int64_t k_v, bool ranked, double constant, F* out, int threads);
+
+template <class F>
+void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

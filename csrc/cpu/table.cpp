@@ -18,6 +18,8 @@ const Operations table = {
     nearest_finish<float, float>, nearest_finish<double, float>, nearest_finish<double, double>,
     nearest_direct<float, float>, nearest_direct<double, float>, nearest_direct<double, double>,
     common_ranks,              common_indices,
+    correlation<float>,        correlation<double>,
+    average_ranks<float>,      average_ranks<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

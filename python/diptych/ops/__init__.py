@@ -3,6 +3,7 @@
 import torch  # noqa: F401  (first: the C++ module shares the OpenMP runtime that torch loads)
 
 from diptych.ops._dispatch import last_backend
+from diptych.ops.correlation import correlation
 from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
 from diptych.ops.knn import Neighbors, knn
@@ -20,6 +21,7 @@ __all__ = [
     "KnnAffinity",
     "Neighbors",
     "SpectralEmbedding",
+    "correlation",
     "difference_affinity",
     "kmeans",
     "knn",

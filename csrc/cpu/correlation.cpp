@@ -1,0 +1,418 @@
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <limits>
+#include <new>
+
+#include "../core/average_ranks.hpp"
+#include "kernels.hpp"
+
+namespace diptych::cpu::DIPTYCH_ISA {
+
+namespace {
+
+using namespace core::DIPTYCH_ISA;
+
+#if defined(__AVX512F__)
+constexpr int kVectorBytes = 64, kMaxColumns = 16;  // bytes of a register; columns of v summed at once
+#elif defined(__AVX__)
+constexpr int kVectorBytes = 32, kMaxColumns = 6;
+#else
+constexpr int kVectorBytes = 16, kMaxColumns = 6;
+#endif
+
+// A register full of numbers, and one of their bits. Plain types: on a dependent one the attribute is ignored.
+template <class F>
+struct RegisterOf;
+template <>
+struct RegisterOf<float> {
+  typedef float type __attribute__((vector_size(kVectorBytes)));
+  typedef std::int32_t Bits __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct RegisterOf<double> {
+  typedef double type __attribute__((vector_size(kVectorBytes)));
+  typedef std::int64_t Bits __attribute__((vector_size(kVectorBytes)));
+};
+template <class F>
+using Register = typename RegisterOf<F>::type;
+template <class F>
+constexpr int kLanes = kVectorBytes / sizeof(F);
+
+// Rows summed in the data's own type before the sum moves into double: short enough that float32 keeps six
+// digits, long enough that the conversion costs nothing.
+constexpr std::int64_t kRun = 64;
+
+constexpr std::int64_t padded(std::int64_t count, std::int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
+// One problem's (n, k) numbers, rows `stride` apart. A register loaded near a row's end reaches into the next
+// row; its lanes past column k hold numbers of no use. From row `safe` on it would reach past the data.
+template <class F>
+struct Columns {
+  const F* values;
+  std::int64_t k, stride, safe;
+};
+
+// What is kept of a matrix's columns, all (stride,) long: the shift that was taken off, and of the shifted
+// numbers the sums, the sums of squares and the union of their bits, zero in a constant column alone.
+template <class F>
+struct Moments {
+  Register<F>* shift;
+  typename RegisterOf<F>::Bits* bits;
+  double *sums, *squares;
+  F* rows;  // (kRun, stride) shifted numbers
+  std::int64_t stride;
+};
+
+// Memory of one thread, cut from one allocation for all threads before the parallel region.
+template <class F>
+class Workspace {
+ public:
+  using Key = typename KeyOf<F>::type;
+
+  Workspace(std::int64_t n, std::int64_t k_u, std::int64_t k_v, bool ranked, int threads)
+      : n_(n), stride_u_(padded(k_u, kLanes<F>)), stride_v_(padded(k_v, kLanes<F>)) {
+    const std::int64_t both = stride_u_ + stride_v_;
+    columns_ = both * column_bytes();
+    products_ = sizeof(double) * stride_u_ * k_v;
+    copies_ = sizeof(F) * n * both;
+    const std::int64_t widest = k_u > k_v ? k_u : k_v;
+    const std::int64_t ranking = ranked ? (sizeof(Key) + 8 + sizeof(F) * (1 + widest)) * n + 8 * kDigits : 0;
+    bytes_ = padded(columns_ + products_ + copies_ + ranking, 64);
+    memory_ = static_cast<char*>(std::aligned_alloc(64, bytes_ * threads));
+    if (memory_ == nullptr) throw std::bad_alloc();
+  }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
+  ~Workspace() { std::free(memory_); }
+
+  Moments<F> u(int thread) const { return moments(memory_ + bytes_ * thread, stride_u_); }
+  Moments<F> v(int thread) const {
+    return moments(memory_ + bytes_ * thread + column_bytes() * stride_u_, stride_v_);
+  }
+  double* products(int thread) const {
+    return reinterpret_cast<double*>(memory_ + bytes_ * thread + columns_);
+  }
+  F* copy_u(int thread) const {
+    return reinterpret_cast<F*>(memory_ + bytes_ * thread + columns_ + products_);
+  }
+  F* copy_v(int thread) const { return copy_u(thread) + n_ * stride_u_; }
+  RankScratch<Key> ranking(int thread) const {
+    auto* keys = reinterpret_cast<Key*>(memory_ + bytes_ * thread + columns_ + products_ + copies_);
+    auto* items = reinterpret_cast<std::uint32_t*>(keys + n_);
+    return {keys, items, items + n_, items + 2 * n_};
+  }
+  F* spare(int thread) const { return reinterpret_cast<F*>(ranking(thread).counts + 2 * kDigits); }
+  F* ranks(int thread) const { return spare(thread) + n_; }
+
+ private:
+  static constexpr std::int64_t column_bytes() { return (2 + kRun) * sizeof(F) + 2 * sizeof(double); }
+
+  static Moments<F> moments(char* start, std::int64_t stride) {
+    auto* shift = reinterpret_cast<F*>(start);
+    auto* sums = reinterpret_cast<double*>(shift + 2 * stride);
+    return {reinterpret_cast<Register<F>*>(shift),
+            reinterpret_cast<typename RegisterOf<F>::Bits*>(shift + stride),
+            sums,
+            sums + stride,
+            reinterpret_cast<F*>(sums + 2 * stride),
+            stride};
+  }
+
+  std::int64_t n_, stride_u_, stride_v_, columns_, products_, copies_, bytes_;
+  char* memory_;
+};
+
+template <class F>
+inline Register<F> load(const F* from) {
+  Register<F> result;
+  std::memcpy(&result, from, sizeof result);
+  return result;
+}
+
+template <class F>
+inline void store(Register<F> value, F* to) {
+  std::memcpy(to, &value, sizeof value);
+}
+
+// Row i of the columns from j on.
+template <class F>
+inline Register<F> load_row(const Columns<F>& x, std::int64_t i, std::int64_t j) {
+  const F* from = x.values + i * x.stride + j;
+  if (i < x.safe) return load(from);
+  F last[kLanes<F>] = {};
+  const std::int64_t width = x.k - j < kLanes<F> ? x.k - j : kLanes<F>;
+  for (std::int64_t lane = 0; lane < width; ++lane) last[lane] = from[lane];
+  return load(last);
+}
+
+// Chooses a point near the columns' means: the mean of every eighth row, or of all if they are few. It lies
+// within sqrt(n/m) standard deviations of the mean when m of n rows are taken, so that what the sums of
+// shifted numbers lose to cancellation is below n/m = 8 roundings. Exact where a column is constant.
+template <class F>
+void choose_shifts(const Columns<F>& x, std::int64_t n, const Moments<F>& out) {
+  const std::int64_t step = n < 128 ? 1 : 8, count = (n + step - 1) / step;
+  for (std::int64_t j = 0; j < x.k; j += kLanes<F>) {
+    const Register<F> first = load_row(x, 0, j);
+    double sums[kLanes<F>] = {};
+    for (std::int64_t start = 0; start < n; start += step * kRun) {
+      const std::int64_t stop = start + step * kRun < n ? start + step * kRun : n;
+      Register<F> run = {};
+      for (std::int64_t i = start; i < stop; i += step) run += load_row(x, i, j) - first;
+      for (int lane = 0; lane < kLanes<F>; ++lane) sums[lane] += run[lane];
+    }
+    Register<F> shift = first;
+    for (int lane = 0; lane < kLanes<F>; ++lane) shift[lane] += static_cast<F>(sums[lane] / count);
+    out.shift[j / kLanes<F>] = shift;
+  }
+}
+
+template <class F>
+void clear(const Moments<F>& out) {
+  std::memset(out.bits, 0, sizeof(F) * out.stride);
+  std::memset(out.sums, 0, 2 * sizeof(double) * out.stride);
+}
+
+// Shifts rows start..stop, at most kRun, into out.rows and adds to the columns' moments.
+template <class F>
+void shift_rows(const Columns<F>& x, std::int64_t start, std::int64_t stop, const Moments<F>& out) {
+  constexpr int chains = 4;  // of additions that need not wait for each other
+  const std::int64_t stride = x.stride, stride_out = out.stride;
+  for (std::int64_t j = 0; j < x.k; j += kLanes<F>) {
+    const Register<F> shift = out.shift[j / kLanes<F>];
+    typename RegisterOf<F>::Bits bits = out.bits[j / kLanes<F>];
+    Register<F> sums[chains], squares[chains];
+    for (int c = 0; c < chains; ++c) sums[c] = squares[c] = Register<F>{};
+    F* row = out.rows + j;
+    const auto take = [&](int c, Register<F> value) {
+      value -= shift;
+      bits |= (typename RegisterOf<F>::Bits)value;
+      sums[c] += value;
+      squares[c] += value * value;
+      store(value, row);
+      row += stride_out;
+    };
+    std::int64_t i = start;
+    const std::int64_t whole = stop < x.safe ? stop : x.safe;
+    for (const F* from = x.values + i * stride + j; i + chains <= whole; i += chains)
+      for (int c = 0; c < chains; ++c, from += stride) take(c, load(from));
+    for (; i < stop; ++i) take(0, load_row(x, i, j));
+    out.bits[j / kLanes<F>] = bits;
+    const Register<F> sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    const Register<F> square = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    for (int lane = 0; lane < kLanes<F>; ++lane) {
+      out.sums[j + lane] += sum[lane];
+      out.squares[j + lane] += square[lane];
+    }
+  }
+}
+
+// sums[c][lane] += sum_i u[i, lane] v[i, c] for `columns` columns of v and one register of u's.
+template <int columns, class F>
+void multiply(const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v, std::int64_t rows,
+              double* sums, std::int64_t stride_sums) {
+  Register<F> run[columns];
+  for (int c = 0; c < columns; ++c) run[c] = Register<F>{};
+  for (std::int64_t i = 0; i < rows; ++i, u += stride_u, v += stride_v) {
+    const Register<F> row = load(u);
+    for (int c = 0; c < columns; ++c) run[c] += row * v[c];
+  }
+  for (int c = 0; c < columns; ++c)
+    for (int lane = 0; lane < kLanes<F>; ++lane) sums[c * stride_sums + lane] += run[c][lane];
+}
+
+template <int columns, class F>
+void multiply_some(int wanted, const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v,
+                   std::int64_t rows, double* sums, std::int64_t stride_sums) {
+  if constexpr (columns > 1)
+    if (wanted < columns)
+      return multiply_some<columns - 1>(wanted, u, stride_u, v, stride_v, rows, sums, stride_sums);
+  multiply<columns>(u, stride_u, v, stride_v, rows, sums, stride_sums);
+}
+
+template <class F>
+inline bool is_constant(const Moments<F>& x, std::int64_t j) {
+  return x.bits[j / kLanes<F>][j % kLanes<F>] == 0;
+}
+
+// Whether some column that is not constant has squares that overflow, or vanish beside the smallest numbers.
+template <class F>
+bool out_of_range(const Moments<F>& x, std::int64_t k) {
+  constexpr double low = std::numeric_limits<F>::min() / std::numeric_limits<F>::epsilon();
+  for (std::int64_t j = 0; j < k; ++j)
+    if (!is_constant(x, j) && !(x.squares[j] >= low && x.squares[j] <= std::numeric_limits<F>::max())) return true;
+  return false;
+}
+
+// One pass over both matrices, kRun rows at a time: shifted into the first-level cache and multiplied there.
+// Sums are kept in the data's own type over one run of rows and in double from run to run. `ahead_u` and
+// `ahead_v` are the next problem's numbers, fetched into the cache meanwhile.
+template <class F>
+void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t n, const Moments<F>& of_u,
+                         const Moments<F>& of_v, double* products, const F* ahead_u, const F* ahead_v) {
+  constexpr int line = 64 / sizeof(F);
+  const bool same = u.values == v.values;
+  std::memset(products, 0, sizeof(double) * of_u.stride * v.k);
+  clear(of_u);
+  if (!same) clear(of_v);
+  const F* rows_v = same ? of_u.rows : of_v.rows;
+  const std::int64_t stride_v = same ? of_u.stride : of_v.stride;
+  for (std::int64_t start = 0; start < n; start += kRun) {
+    const std::int64_t stop = start + kRun < n ? start + kRun : n;
+    if (ahead_u != nullptr)
+      for (std::int64_t at = start * u.k; at < stop * u.k; at += line) __builtin_prefetch(ahead_u + at, 0, 2);
+    if (ahead_v != nullptr)
+      for (std::int64_t at = start * v.k; at < stop * v.k; at += line) __builtin_prefetch(ahead_v + at, 0, 2);
+    shift_rows(u, start, stop, of_u);
+    if (!same) shift_rows(v, start, stop, of_v);
+    for (std::int64_t i = 0; i < u.k; i += kLanes<F>)
+      for (std::int64_t j = 0; j < v.k; j += kMaxColumns) {
+        const int columns = static_cast<int>(v.k - j < kMaxColumns ? v.k - j : kMaxColumns);
+        multiply_some<kMaxColumns>(columns, of_u.rows + i, of_u.stride, rows_v + j, stride_v, stop - start,
+                                   products + j * of_u.stride + i, of_u.stride);
+      }
+  }
+}
+
+// out (k_u, k_v) from the moments, `constant` where a column is.
+template <class F>
+void finish(const Moments<F>& u, const Moments<F>& v, const double* products, std::int64_t n, std::int64_t k_u,
+            std::int64_t k_v, double constant, F* out) {
+  for (std::int64_t i = 0; i < k_u; ++i)
+    for (std::int64_t j = 0; j < k_v; ++j) {
+      if (is_constant(u, i) || is_constant(v, j)) {
+        out[i * k_v + j] = static_cast<F>(constant);
+        continue;
+      }
+      const double variance_u = u.squares[i] - u.sums[i] * (u.sums[i] / n);
+      const double variance_v = v.squares[j] - v.sums[j] * (v.sums[j] / n);
+      const double covariance = products[j * u.stride + i] - u.sums[i] * (v.sums[j] / n);
+      double r = covariance / std::sqrt(variance_u * variance_v);
+      r = r > 1 ? 1 : r;
+      r = r < -1 ? -1 : r;
+      out[i * k_v + j] = static_cast<F>(r);
+    }
+}
+
+// copy (n, stride) = x less its first row, over about its largest size: numbers whose squares are safe.
+template <class F>
+Columns<F> rescaled(const Columns<F>& x, std::int64_t n, F* copy, std::int64_t stride) {
+  for (std::int64_t j = 0; j < x.k; ++j) {
+    F peak = 0;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const F value = x.values[i * x.stride + j] - x.values[j], size = value < 0 ? -value : value;
+      peak = size > peak ? size : peak;
+    }
+    const F inverse = 1 / peak, most = std::numeric_limits<F>::max(), scale = inverse < most ? inverse : most;
+    for (std::int64_t i = 0; i < n; ++i)
+      copy[i * stride + j] = (x.values[i * x.stride + j] - x.values[j]) * scale;
+  }
+  return {copy, x.k, stride, n};
+}
+
+// Ranks the columns of x: twice the average ranks less n + 1, integers of mean zero, into the n numbers at
+// `to + j * n` for column j. NaN where the column holds NaN or Inf. `spare` has room for n numbers.
+template <class F>
+void rank_columns(const Columns<F>& x, std::int64_t n, const RankScratch<typename KeyOf<F>::type>& scratch,
+                  F* spare, F* to) {
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < x.k; ++j) to[j * n + i] = x.values[i * x.stride + j];
+  for (std::int64_t j = 0; j < x.k; ++j) {
+    F* column = to + j * n;
+    int bad = 0;
+    for (std::int64_t i = 0; i < n; ++i) bad |= !(column[i] * 0 == 0);
+    const F poison = bad ? std::numeric_limits<F>::quiet_NaN() : F(0);
+    average_ranks(column, scratch, n, [&](std::uint32_t item, std::int64_t twice_rank) {
+      spare[item] = static_cast<F>(twice_rank - n - 1) + poison;
+    });
+    std::memcpy(column, spare, sizeof(F) * n);
+  }
+}
+
+// to (n, stride) = the transpose of from (k, n).
+template <class F>
+Columns<F> transposed(const F* from, std::int64_t k, std::int64_t n, F* to, std::int64_t stride) {
+  constexpr std::int64_t rows = 16;  // whose lines stay in the first-level cache
+  for (std::int64_t start = 0; start < n; start += rows)
+    for (std::int64_t j = 0; j < k; ++j)
+      for (std::int64_t i = start; i < n && i < start + rows; ++i) to[i * stride + j] = from[j * n + i];
+  return {to, k, stride, n};
+}
+
+}  // namespace
+
+template <class F>
+void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, std::int64_t k_u,
+                 std::int64_t k_v, bool by_rank, double constant, F* out, int threads) {
+  if (threads > problems) threads = static_cast<int>(problems);
+  const Workspace<F> workspace(n, k_u, k_v, by_rank, threads);
+  const auto columns = [&](const F* x, std::int64_t k, std::int64_t problem) {
+    const std::int64_t past = padded(k, kLanes<F>) - k;  // numbers read beyond a row's end
+    const std::int64_t safe = n - (problem + 1 < problems && n * k >= past ? 0 : (past + k - 1) / k);
+    return Columns<F>{x + problem * n * k, k, k, safe > 0 ? safe : 0};
+  };
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = thread_index();
+    const Moments<F> of_u = workspace.u(thread), of_v = workspace.v(thread);
+    double* products = workspace.products(thread);
+#pragma omp for schedule(static)
+    for (std::int64_t problem = 0; problem < problems; ++problem) {
+      Columns<F> x = columns(u, k_u, problem), y = columns(v, k_v, problem);
+      const bool same = u == v, more = problem + 1 < problems;
+      const F *ahead_u = more ? x.values + n * k_u : nullptr, *ahead_v = more && !same ? y.values + n * k_v : nullptr;
+      if (by_rank) {
+        const auto rank = [&](const Columns<F>& columns, F* copy, std::int64_t stride) {
+          rank_columns(columns, n, workspace.ranking(thread), workspace.spare(thread), workspace.ranks(thread));
+          return transposed(workspace.ranks(thread), columns.k, n, copy, stride);
+        };
+        x = rank(x, workspace.copy_u(thread), of_u.stride);
+        y = same ? x : rank(y, workspace.copy_v(thread), of_v.stride);
+      }
+      const auto run = [&] {
+        choose_shifts(x, n, of_u);
+        if (!same) choose_shifts(y, n, of_v);
+        accumulate_products(x, y, n, of_u, of_v, products, ahead_u, ahead_v);
+      };
+      run();
+      if (out_of_range(of_u, k_u) || (!same && out_of_range(of_v, k_v))) {
+        x = rescaled(x, n, workspace.copy_u(thread), of_u.stride);
+        y = same ? x : rescaled(y, n, workspace.copy_v(thread), of_v.stride);
+        run();
+      }
+      finish(of_u, same ? of_u : of_v, products, n, k_u, k_v, constant, out + problem * k_u * k_v);
+    }
+  }
+}
+
+template <class F>
+void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads) {
+  const std::int64_t columns = problems * k;
+  if (threads > columns) threads = static_cast<int>(columns);
+  const Workspace<F> workspace(n, 0, 0, true, threads);
+#pragma omp parallel num_threads(threads)
+  {
+    const int thread = thread_index();
+#pragma omp for schedule(static)
+    for (std::int64_t column = 0; column < columns; ++column) {
+      const std::int64_t at = column / k * n * k + column % k;
+      F* values = workspace.spare(thread);
+      for (std::int64_t i = 0; i < n; ++i) values[i] = x[at + i * k];
+      core::DIPTYCH_ISA::average_ranks(values, workspace.ranking(thread), n,
+                                       [&](std::uint32_t item, std::int64_t twice_rank) {
+                                         out[at + item * k] = static_cast<F>(twice_rank) / 2;
+                                       });
+    }
+  }
+}
+
+template void correlation(const float*, const float*, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                          bool, double, float*, int);
+template void correlation(const double*, const double*, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
+                          bool, double, double*, int);
+template void average_ranks(const float*, std::int64_t, std::int64_t, std::int64_t, float*, int);
+template void average_ranks(const double*, std::int64_t, std::int64_t, std::int64_t, double*, int);
+
+}  // namespace diptych::cpu::DIPTYCH_ISA

@@ -1,0 +1,29 @@
+"""Products of float32 that stay float32, whatever the surroundings allow."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """Keep torch from rounding float32 products to tf32, bfloat16 or an autocast type inside the block.
+
+    Under ``torch.compile``, where that setting belongs to the compiler's caller, nothing is changed.
+    """
+    if torch.compiler.is_compiling():
+        yield
+        return
+    allowed = torch.get_float32_matmul_precision()
+    if allowed != "highest":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        if torch.is_autocast_enabled(device.type):
+            with torch.autocast(device.type, enabled=False):
+                yield
+        else:
+            yield
+    finally:
+        if allowed != "highest":
+            torch.set_float32_matmul_precision(allowed)
