@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "bindings/nnls.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -169,4 +170,5 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
+  diptych::bindings::bind_nnls(m);
 }

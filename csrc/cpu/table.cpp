@@ -11,6 +11,8 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     kmeans,
+    gram_condition,
+    nnls<float, float>,        nnls<double, float>,      nnls<double, double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
+MAX_ATOMS: int
 COMPILER: str
 OPENMP: str
 
@@ -51,3 +52,12 @@ def kmeans(
     threads: int,
 ) -> None: ...
 def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def gram_condition(gram: NDArray[Any]) -> tuple[float, float, float]: ...
+def nnls(
+    gram: NDArray[Any],
+    products: NDArray[Any],
+    out: NDArray[Any],
+    max_pivots: int,
+    max_exchanges: int,
+    threads: int,
+) -> tuple[int, int]: ...

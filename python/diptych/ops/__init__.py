@@ -10,6 +10,7 @@ from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
 from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
+from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
@@ -17,6 +18,7 @@ from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 __all__ = [
     "KMeansResult",
     "KnnAffinity",
+    "NnlsFit",
     "SpectralEmbedding",
     "difference_affinity",
     "kmeans",
@@ -26,6 +28,7 @@ __all__ = [
     "locally_biased_difference",
     "mutual_knn",
     "neighbor_ranks",
+    "nnls",
     "normalized_cut",
     "pairwise_distances",
     "spectral_clusters",
