@@ -47,10 +47,13 @@ inline LaneMask load_mask(const std::int64_t* from) {
   return mask;
 }
 inline void store_mask(std::int64_t* to, LaneMask mask) { __builtin_memcpy(to, &mask, sizeof mask); }
+// By halves: a chain of additions would wait for each.
 inline double sum_of(Lanes value) {
-  double sum = 0;
-  for (int lane = 0; lane < kLanes; ++lane) sum += value[lane];
-  return sum;
+  double parts[kLanes];
+  store(parts, value);
+  for (int half = kLanes / 2; half > 0; half /= 2)
+    for (int lane = 0; lane < half; ++lane) parts[lane] += parts[lane + half];
+  return parts[0];
 }
 
 #endif

@@ -20,19 +20,23 @@ struct Atoms {
 constexpr int kPadding = 8;
 DIPTYCH_HD inline int padded(int k) { return (k + kPadding - 1) / kPadding * kPadding; }
 
-// gram (k, k) -> the dictionary's, (k, padded(k)), and the inverse norms (k,). The multiplication goes from
-// both sides in turn: the norms' product may leave the range of numbers.
-DIPTYCH_HD inline void scale_gram(const double* gram, int k, double* scaled, double* inverse_norms) {
-  for (int j = 0; j < k; ++j) {
-    const double square = gram[j * k + j];
-    inverse_norms[j] = square == 0 ? 0 : 1 / std::sqrt(square);
+// w (d,) -> the unit vector of its direction, (d,); returns the inverse of its norm. Zero for an atom of
+// zeros, or one so small that the inverse is no number.
+template <class F>
+DIPTYCH_HD inline double unit_atom(const F* w, std::int64_t d, double* unit) {
+  double peak = 0, squares = 0;
+  for (std::int64_t i = 0; i < d; ++i) {
+    const double size = std::fabs(static_cast<double>(w[i]));
+    peak = size <= peak ? peak : size;  // NaN stays
   }
-  for (int i = 0; i < k; ++i) {
-    double* row = scaled + i * padded(k);
-    for (int j = 0; j < k; ++j) row[j] = gram[i * k + j] * inverse_norms[i] * inverse_norms[j];
-    for (int j = k; j < padded(k); ++j) row[j] = 0;
-    row[i] = inverse_norms[i] == 0 ? 0 : 1;
+  const double shrink = peak < 1e-305 ? 0 : 1 / peak;  // the square of a peak may leave the range of numbers
+  for (std::int64_t i = 0; i < d; ++i) {
+    unit[i] = static_cast<double>(w[i]) * shrink;
+    squares += unit[i] * unit[i];
   }
+  const double inverse = shrink == 0 ? 0 : 1 / std::sqrt(squares);
+  for (std::int64_t i = 0; i < d; ++i) unit[i] *= inverse;
+  return shrink * inverse;
 }
 
 // Atoms have unit length and targets are scaled to max |b_j| = 1, so that these are relative numbers.
@@ -63,14 +67,12 @@ struct NnlsLimits {
   int pivots, exchanges;
 };
 
-// Targets b (k,), `step` apart, of one row of products with the given atoms, scaled to max |b_j| = 1.
+// Targets b (k,), `step` apart, of one row of products with the unit atoms, scaled to max |b_j| = 1.
 // Returns the scale: 0 if no product is positive and the answer is zero, NaN if one is not finite.
-template <class In>
-DIPTYCH_HD inline double scaled_targets(const Atoms& atoms, const In* products, double* b, int step) {
+DIPTYCH_HD inline double scaled_targets(const double* products, int k, double* b, int step) {
   double size = 0, largest = 0, check = 0;
-  for (int j = 0; j < atoms.k; ++j) {
-    const double target = static_cast<double>(products[j]) * atoms.inverse_norms[j];
-    b[j * step] = target;
+  for (int j = 0; j < k; ++j) {
+    const double target = products[j];
     largest = target > largest ? target : largest;
     size = std::fabs(target) > size ? std::fabs(target) : size;
     check += target * 0;  // NaN from then on if it is not finite
@@ -78,7 +80,7 @@ DIPTYCH_HD inline double scaled_targets(const Atoms& atoms, const In* products, 
   if (!(check == 0)) return check;
   if (!(largest > 0)) return 0;
   const double inverse = 1 / size;
-  for (int j = 0; j < atoms.k; ++j) b[j * step] *= inverse;
+  for (int j = 0; j < k; ++j) b[j * step] = products[j] * inverse;
   return size;
 }
 

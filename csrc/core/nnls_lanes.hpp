@@ -115,9 +115,8 @@ DIPTYCH_HD inline LaneMask exchange(const Atoms& atoms, const LaneProblems& p) {
 }
 
 // Puts a row into a lane; returns its scale as scaled_targets does.
-template <class In>
-DIPTYCH_HD inline double enter(const Atoms& atoms, const LaneProblems& p, int lane, const In* products) {
-  const double size = scaled_targets(atoms, products, p.b + lane, kLanes);
+DIPTYCH_HD inline double enter(const Atoms& atoms, const LaneProblems& p, int lane, const double* products) {
+  const double size = scaled_targets(products, atoms.k, p.b + lane, kLanes);
   for (int j = 0; j < atoms.k; ++j)
     p.passive[j * kLanes + lane] = p.b[j * kLanes + lane] > 0 ? kTrue : 0;
   p.fewest[lane] = atoms.k + 1;
@@ -134,11 +133,11 @@ DIPTYCH_HD inline void vacate(const Atoms& atoms, const LaneProblems& p, int lan
   p.fewest[lane] = p.credit[lane] = 0;
 }
 
-// Solves the rows first, first + step, ... below `last` of products (rows, k), of which out (rows, k) may be
-// the same memory. A lane takes up the next row when it is done with one: no row's result depends on its
-// neighbors. `rescue(row, lane)` solves the row of a lane that has come to the limit of exchanges.
-template <class In, class Out, class Rescue>
-DIPTYCH_HD inline void solve_rows_in_lanes(const Atoms& atoms, const In* products, std::int64_t first,
+// Solves the rows first, first + step, ... below `last` of products (rows, k) into out (rows, k). A lane
+// takes up the next row when it is done with one: no row's result depends on its neighbors.
+// `rescue(row, lane, size)` solves the row of a lane that has come to the limit of exchanges.
+template <class Out, class Rescue>
+DIPTYCH_HD inline void solve_rows_in_lanes(const Atoms& atoms, const double* products, std::int64_t first,
                                            std::int64_t last, std::int64_t step, int max_pivots,
                                            const LaneProblems& p, Out* out, NnlsReport& report,
                                            Rescue rescue) {

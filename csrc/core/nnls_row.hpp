@@ -302,15 +302,15 @@ DIPTYCH_HD inline void finish_row(const Team& team, const Atoms& atoms, const Ro
   }
 }
 
-// Solves one row of products (rows, k), of which out (rows, k) may be the same memory.
-template <class Team, class In, class Out>
-DIPTYCH_HD inline void solve_row(const Team& team, const Atoms& atoms, const In* products, std::int64_t row,
-                                 const NnlsLimits& limits, const RowProblem& p, Out* out,
+// Solves one row of products (rows, k) into out (rows, k).
+template <class Team, class Out>
+DIPTYCH_HD inline void solve_row(const Team& team, const Atoms& atoms, const double* products,
+                                 std::int64_t row, const NnlsLimits& limits, const RowProblem& p, Out* out,
                                  NnlsReport& report) {
   const int k = atoms.k;
   double size = 0;
   if (team.leads()) {
-    size = scaled_targets(atoms, products + row * k, p.b, 1);
+    size = scaled_targets(products + row * k, k, p.b, 1);
     p.multipliers[0] = size;
   }
   team.wait();

@@ -79,19 +79,14 @@ struct Operations {
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
                  double* centers, std::int64_t* labels, double* inertia, int threads);
 
-  // An upper bound of the condition of gram (k, k) with its diagonal scaled to one: largest row sum times
-  // trace of the inverse, infinite where it is singular. And the smallest and largest root of the diagonal.
-  void (*gram_condition)(const double* gram, int k, double* condition, double* smallest, double* largest);
-
-  // gram (k, k) of a dictionary and products (n, k) of n rows with it -> non-negative coefficients (n, k);
-  // `out` may be the products' own memory. report (2,) gets the first row with NaN or Inf, and the first
-  // that was not solved within the exchanges allowed; n where there is none. Such rows become NaN.
-  template <class In, class Out>
-  using Nnls = void (*)(const double* gram, int k, const In* products, std::int64_t n, int max_pivots,
-                        int max_exchanges, Out* out, std::int64_t* report, int threads);
-  Nnls<float, float> nnls_f32;
-  Nnls<double, float> nnls_f64_f32;
-  Nnls<double, double> nnls_f64;
+  // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). report (2,) gets the first
+  // row with NaN or Inf in its products or coefficients, and the first that was not solved within the
+  // exchanges allowed; n where there is none. Such rows become NaN (or Inf where they are too large).
+  template <class F>
+  using Nnls = void (*)(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots,
+                        int max_exchanges, F* out, std::int64_t* report, int threads);
+  Nnls<float> nnls_f32;
+  Nnls<double> nnls_f64;
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

@@ -46,11 +46,9 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
 
-void gram_condition(const double* gram, int k, double* condition, double* smallest, double* largest);
-
-template <class In, class Out>
-void nnls(const double* gram, int k, const In* products, std::int64_t n, int max_pivots, int max_exchanges,
-          Out* out, std::int64_t* report, int threads);
+template <class F>
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
+          F* out, std::int64_t* report, int threads);
 
 extern const Operations table;
 

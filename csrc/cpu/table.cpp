@@ -11,8 +11,7 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     kmeans,
-    gram_condition,
-    nnls<float, float>,        nnls<double, float>,      nnls<double, double>,
+    nnls<float>,               nnls<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

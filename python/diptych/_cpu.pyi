@@ -52,10 +52,9 @@ def kmeans(
     threads: int,
 ) -> None: ...
 def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
-def gram_condition(gram: NDArray[Any]) -> tuple[float, float, float]: ...
 def nnls(
-    gram: NDArray[Any],
-    products: NDArray[Any],
+    a: NDArray[Any],
+    w: NDArray[Any],
     out: NDArray[Any],
     max_pivots: int,
     max_exchanges: int,

@@ -9,12 +9,6 @@ from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 
-# Above this condition of the Gram matrix the rounding of float32 products would show in the objective.
-_WELL_CONDITIONED = 1e4
-
-# Norms of atoms between which float32 products of sane data neither over- nor underflow.
-_SAFE_NORMS = (1e-6, 1e6)
-
 # Exchanges of block pivoting before Lawson and Hanson's method takes over (a problem of any size takes
 # about ten), and of that method before the row is given up (it takes about as many as there are atoms).
 _MAX_PIVOTS = 100
@@ -110,8 +104,6 @@ def nnls(
         rows, atoms = rows.double(), atoms.double()
     if check is None:
         check = rows.device.type == "cpu"
-    if check:
-        _checks.finite("w", atoms)
     shape = (rows.shape[0], atoms.shape[0])
     if out is None:
         result = rows.new_empty(shape)
@@ -121,7 +113,7 @@ def nnls(
     run = choose("nnls", rows.device, backend, _IMPLEMENTATIONS)
     report = run(rows, atoms, result)
     if check:
-        _refuse(rows, report)
+        _refuse(rows, atoms, report)
     give_back = returner(a)
     coefficients = give_back(result) if out is None else out
     if not return_residual:
@@ -163,10 +155,11 @@ def _active_sets(row: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
             passive &= x > 0
 
 
-def _refuse(a: torch.Tensor, report: tuple[int, int]) -> None:
+def _refuse(a: torch.Tensor, w: torch.Tensor, report: tuple[int, int]) -> None:
     """Raise for the rows that were not solved, if any."""
     nonfinite, unsolved = report
     if nonfinite < len(a):
+        _checks.finite("w", w)
         _checks.finite("a", a)
         raise ValueError(
             f"a: the products with w or the coefficients of row {nonfinite} leave the range of {a.dtype}; "
@@ -178,51 +171,21 @@ def _refuse(a: torch.Tensor, report: tuple[int, int]) -> None:
 
 def _residuals(a: torch.Tensor, w: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
     norms = a.new_empty(len(a))
-    for start, stop in _products.row_blocks(*a.shape, a.element_size(), 1 << 22):
+    for start, stop in _products.row_blocks(len(a), a.shape[1], a.element_size(), 1 << 22):
         block = _products.product(coefficients[start:stop], w).sub_(a[start:stop])
         torch.linalg.vector_norm(block, dim=1, out=norms[start:stop])
     return norms
 
 
-def _unit_scales(w: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Bring each atom's largest entry to between 0.5 and 1 by a power of two: w = scaled * 2^exponents."""
-    exponents = torch.frexp(w.double().abs().amax(1)).exponent.clamp_(-1000, 1000)
-    return torch.ldexp(w.double(), -exponents[:, None]).to(w.dtype), exponents
-
-
 def _run_cpu(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int, int]:
-    gram, (condition, smallest, largest) = _gram(w)
-    exponents = None
-    if not _SAFE_NORMS[0] <= smallest <= largest <= _SAFE_NORMS[1]:
-        w, exponents = _unit_scales(w)
-        gram, (condition, _, _) = _gram(w)
-    if a.dtype == torch.float64 or condition <= _WELL_CONDITIONED:
-        products = _products.product(a, w.T, out=out)
-    else:
-        products = _double_products(a, w.double())
-    threads = torch.get_num_threads()
-    nonfinite, unsolved = _cpu.nnls(
-        numpy_view(gram), numpy_view(products), numpy_view(out), _MAX_PIVOTS, _MAX_EXCHANGES, threads
+    return _cpu.nnls(
+        numpy_view(a.contiguous()),
+        numpy_view(w.contiguous()),
+        numpy_view(out),
+        _MAX_PIVOTS,
+        _MAX_EXCHANGES,
+        torch.get_num_threads(),
     )
-    if exponents is not None:
-        out.copy_(torch.ldexp(out.double(), -exponents))
-        nonfinite = min(nonfinite, _first_nonfinite(out))
-    return nonfinite, unsolved
-
-
-def _gram(w: torch.Tensor) -> tuple[torch.Tensor, tuple[float, float, float]]:
-    """The float64 Gram matrix of the atoms, a bound of its condition, the smallest and largest norm."""
-    wide = w.double()
-    gram = torch.mm(wide, wide.T)
-    return gram, _cpu.gram_condition(numpy_view(gram))
-
-
-def _double_products(a: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Float64 products (n, k) of float32 rows, a block at a time that stays in the cache."""
-    products = w.new_empty(len(a), len(w))
-    for start, stop in _products.row_blocks(*a.shape, 8, 1 << 20):
-        torch.mm(a[start:stop].double(), w.T, out=products[start:stop])
-    return products
 
 
 def _first_nonfinite(out: torch.Tensor) -> int:
@@ -231,10 +194,8 @@ def _first_nonfinite(out: torch.Tensor) -> int:
 
 
 def _run_torch(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int, int]:
-    w, exponents = _unit_scales(w.double())
-    finite = torch.isfinite(a).all(1)
-    solved = reference(torch.where(finite[:, None], a.double(), 0), w)
-    out.copy_(torch.ldexp(torch.where(finite[:, None], solved, torch.nan), -exponents))
+    finite = torch.isfinite(a).all(1, keepdim=True) & torch.isfinite(w).all()
+    out.copy_(torch.where(finite, reference(torch.where(finite, a, 0).double(), w.double()), torch.nan))
     return _first_nonfinite(out), len(out)
 
 
