@@ -34,47 +34,72 @@ DIPTYCH_HD inline LaneProblems lane_problems(double* memory, int k) {
   return p;
 }
 
-// c[j] = value - sum_(m < j) c[m] row[m], one step of a substitution.
-DIPTYCH_HD inline Lanes eliminated(Lanes value, const double* c, const double* row, int j) {
-  for (int m = 0; m < j; ++m) value -= load(c + m * kLanes) * load(row + m * kLanes);
-  return value;
+// The elimination of one row, c[j] -= sum_(m < j) c[m] row_j[m] for j < count, where row_j is the j-th row of
+// the factor. Four sums at a time: they share what they read, and none waits for another.
+DIPTYCH_HD inline void eliminate(double* c, const double* factor, int count) {
+  int j = 0;
+  for (; j + 4 <= count; j += 4) {
+    const double* row0 = factor + j * (j - 1) / 2 * kLanes;
+    const double *row1 = row0 + j * kLanes, *row2 = row1 + (j + 1) * kLanes, *row3 = row2 + (j + 2) * kLanes;
+    Lanes c0 = load(c + j * kLanes), c1 = load(c + (j + 1) * kLanes), c2 = load(c + (j + 2) * kLanes),
+          c3 = load(c + (j + 3) * kLanes);
+    for (int m = 0; m < j * kLanes; m += kLanes) {
+      const Lanes known = load(c + m);
+      c0 -= known * load(row0 + m);
+      c1 -= known * load(row1 + m);
+      c2 -= known * load(row2 + m);
+      c3 -= known * load(row3 + m);
+    }
+    const int m = j * kLanes;
+    c1 -= c0 * load(row1 + m);
+    c2 -= c0 * load(row2 + m) + c1 * load(row2 + m + kLanes);
+    c3 -= c0 * load(row3 + m) + c1 * load(row3 + m + kLanes) + c2 * load(row3 + m + 2 * kLanes);
+    store(c + m, c0);
+    store(c + m + kLanes, c1);
+    store(c + m + 2 * kLanes, c2);
+    store(c + m + 3 * kLanes, c3);
+  }
+  for (; j < count; ++j) {
+    const double* row = factor + j * (j - 1) / 2 * kLanes;
+    Lanes sum = load(c + j * kLanes);
+    for (int m = 0; m < j * kLanes; m += kLanes) sum -= load(c + m) * load(row + m);
+    store(c + j * kLanes, sum);
+  }
 }
 
 // x = the least-squares solution on each lane's passive set, zero elsewhere: G with the rows and columns of
 // other atoms replaced by those of the identity, factorised as L D L^T; the target is one more row of it.
 DIPTYCH_HD inline void solve_passive_sets(const Atoms& atoms, const LaneProblems& p) {
   const int k = atoms.k;
-  double* row_of_factor = p.factor;
-  for (int i = 0; i <= k; ++i) {
-    const bool is_target = i == k;
-    const LaneMask mine = is_target ? negation(LaneMask{}) : load_mask(p.passive + i * kLanes);
-    const double* gram_row = atoms.gram + (is_target ? 0 : i * atoms.stride);
-    const double* factor_row = p.factor;
-    for (int j = 0; j < i; ++j) {
-      const LaneMask both = mine & load_mask(p.passive + j * kLanes);
-      const Lanes given = is_target ? load(p.b + j * kLanes) : all_lanes(gram_row[j]);
-      store(p.row + j * kLanes, eliminated(select(both, given, Lanes{}), p.row, factor_row, j));
-      factor_row += j * kLanes;
-    }
-    if (is_target) break;
+  double* factor_row = p.factor;
+  for (int i = 0; i < k; ++i) {
+    const double* gram_row = atoms.gram + i * atoms.stride;
+    const LaneMask mine = load_mask(p.passive + i * kLanes);
+    for (int j = 0; j < i; ++j)
+      store(p.row + j * kLanes,
+            select(mine & load_mask(p.passive + j * kLanes), all_lanes(gram_row[j]), Lanes{}));
+    eliminate(p.row, p.factor, i);
     Lanes pivot = all_lanes(1);
     for (int j = 0; j < i; ++j) {
       const Lanes before = load(p.row + j * kLanes);
       const Lanes scaled = before * load(p.inverse_pivots + j * kLanes);
       pivot -= before * scaled;
-      store(row_of_factor + j * kLanes, scaled);
+      store(factor_row + j * kLanes, scaled);
     }
     const Lanes inverse = select(pivot > all_lanes(kLeastPivot), all_lanes(1) / pivot, Lanes{});
     store(p.inverse_pivots + i * kLanes, inverse);
-    row_of_factor += i * kLanes;
+    factor_row += i * kLanes;
   }
+  for (int j = 0; j < k; ++j)
+    store(p.x + j * kLanes, select(load_mask(p.passive + j * kLanes), load(p.b + j * kLanes), Lanes{}));
+  eliminate(p.x, p.factor, k);
   for (int i = 0; i < k; ++i)
-    store(p.x + i * kLanes, load(p.row + i * kLanes) * load(p.inverse_pivots + i * kLanes));
+    store(p.x + i * kLanes, load(p.x + i * kLanes) * load(p.inverse_pivots + i * kLanes));
   for (int i = k - 1; i > 0; --i) {
-    row_of_factor -= i * kLanes;
+    factor_row -= i * kLanes;
     const Lanes known = load(p.x + i * kLanes);
     for (int m = 0; m < i; ++m)
-      store(p.x + m * kLanes, load(p.x + m * kLanes) - known * load(row_of_factor + m * kLanes));
+      store(p.x + m * kLanes, load(p.x + m * kLanes) - known * load(factor_row + m * kLanes));
   }
 }
 
@@ -117,8 +142,15 @@ DIPTYCH_HD inline LaneMask exchange(const Atoms& atoms, const LaneProblems& p) {
 // Puts a row into a lane; returns its scale as scaled_targets does.
 DIPTYCH_HD inline double enter(const Atoms& atoms, const LaneProblems& p, int lane, const double* products) {
   const double size = scaled_targets(products, atoms.k, p.b + lane, kLanes);
-  for (int j = 0; j < atoms.k; ++j)
-    p.passive[j * kLanes + lane] = p.b[j * kLanes + lane] > 0 ? kTrue : 0;
+  // The first passive set: the atoms that the solution without constraints, G^-1 b, wants.
+  for (int j = 0; j < atoms.k; j += kLanes) {
+    Lanes wanted{};
+    for (int i = 0; i < atoms.k; ++i) wanted += load(atoms.inverse + i * atoms.stride + j) * products[i];
+    double values[kLanes];
+    store(values, wanted);
+    for (int i = 0; i < kLanes && j + i < atoms.k; ++i)
+      p.passive[(j + i) * kLanes + lane] = values[i] > 0 ? kTrue : 0;
+  }
   p.fewest[lane] = atoms.k + 1;
   p.credit[lane] = 0;
   return size;

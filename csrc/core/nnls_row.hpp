@@ -19,29 +19,29 @@ struct Solo {
 struct RowProblem {
   double *b, *x, *gradient;                    // by atom
   double *solution, *pivots, *inverse_pivots;  // by place in the passive set
-  double *multipliers;
+  double* multipliers;                         // kPanel by place
   double* factor;  // columns of the unit lower triangle, `column` apart
   int* members;    // the passive set
   int* states;     // by atom
   int column;
 };
 
-// Rounds of coordinate descent before the first exchange.
-constexpr int kSweeps = 6;
+// Columns factorised at once: each column before them is then read once for all.
+constexpr int kPanel = 4;
 
 enum State : int { kActive = 0, kPassive = 1, kBlocked = 2 };
 
 DIPTYCH_HD inline std::int64_t row_problem_numbers(int k) {
   const std::int64_t column = padded(k) + kPadding;  // registers may reach past the last place
-  return column * (k + 8);
+  return column * (padded(k) + 7 + kPanel);
 }
 
 DIPTYCH_HD inline RowProblem row_problem(double* memory, int k) {
   RowProblem p;
   p.column = padded(k) + kPadding;
-  const auto take = [&] {
+  const auto take = [&](int columns = 1) {
     double* here = memory;
-    memory += p.column;
+    memory += columns * p.column;
     return here;
   };
   p.b = take();
@@ -50,19 +50,19 @@ DIPTYCH_HD inline RowProblem row_problem(double* memory, int k) {
   p.solution = take();
   p.pivots = take();
   p.inverse_pivots = take();
-  p.multipliers = take();
+  p.multipliers = take(kPanel);
   p.members = reinterpret_cast<int*>(take());
   p.states = p.members + p.column;
-  p.factor = memory;
+  p.factor = take(padded(k));
   return p;
 }
 
-// to[i] += sum_m weights[m] column(m)[i] for the team's own registers i of from <= i < to_end.
+// to[i] += sum_m weights[m] column(m)[i], 0 <= i < end, for the registers i that are the team member's own.
 template <class Team, class Column>
-DIPTYCH_HD inline void add_columns(const Team& team, double* to, int from, int end, const double* weights,
-                                   int count, Column column) {
+DIPTYCH_HD inline void add_columns(const Team& team, double* to, int end, const double* weights, int count,
+                                   Column column) {
   const int step = team.step() * kLanes;
-  int i = from + team.first() * kLanes;
+  int i = team.first() * kLanes;
   for (; i + 3 * step < end; i += 4 * step) {
     Lanes s0 = load(to + i), s1 = load(to + i + step), s2 = load(to + i + 2 * step),
           s3 = load(to + i + 3 * step);
@@ -86,25 +86,65 @@ DIPTYCH_HD inline void add_columns(const Team& team, double* to, int from, int e
   }
 }
 
+// panel[c][i + r step] -= sum over the columns m < before of their entry there times that in row c, scaled,
+// for r < registers.
+template <int registers>
+DIPTYCH_HD inline void update_panel(double* panel, const double* factor, int column, int before,
+                                    const double* multipliers, int i, int step) {
+  Lanes sums[kPanel][registers];
+  for (int c = 0; c < kPanel; ++c)
+    for (int r = 0; r < registers; ++r) sums[c][r] = load(panel + c * column + i + r * step);
+  for (int m = 0; m < before; ++m)
+    for (int r = 0; r < registers; ++r) {
+      const Lanes values = load(factor + m * column + i + r * step);
+      for (int c = 0; c < kPanel; ++c) sums[c][r] -= values * multipliers[m * kPanel + c];
+    }
+  for (int c = 0; c < kPanel; ++c)
+    for (int r = 0; r < registers; ++r) store(panel + c * column + i + r * step, sums[c][r]);
+}
+
+// Fills the factor's columns first..first + kPanel with those of the passive atoms' Gram matrix and takes
+// off what the columns before account for. Places past the last hold zeros.
+template <class Team>
+DIPTYCH_HD inline void load_panel(const Team& team, const Atoms& atoms, const RowProblem& p, int first,
+                                  int count) {
+  double* panel = p.factor + first * p.column;
+  const double* gram_rows[kPanel];
+  for (int c = 0; c < kPanel; ++c)
+    gram_rows[c] = atoms.gram + p.members[first + c < count ? first + c : first] * atoms.stride;
+  for (int i = first + team.first(); i < count + kPadding; i += team.step()) {
+    const int member = p.members[i < count ? i : first];
+    for (int c = 0; c < kPanel; ++c)
+      panel[c * p.column + i] = i < count && first + c < count ? gram_rows[c][member] : 0;
+  }
+  for (int m = team.first(); m < first; m += team.step())
+    for (int c = 0; c < kPanel; ++c)
+      p.multipliers[m * kPanel + c] = p.factor[m * p.column + first + c] * p.pivots[m];
+  team.wait();
+  const int step = team.step() * kLanes;
+  int i = first + team.first() * kLanes;
+  for (; i + 3 * step < count; i += 4 * step)
+    update_panel<4>(panel, p.factor, p.column, first, p.multipliers, i, step);
+  for (; i < count; i += step) update_panel<1>(panel, p.factor, p.column, first, p.multipliers, i, step);
+  team.wait();
+}
+
 // solution = the least-squares solution on the passive set, members[0..count): L D L^T by columns, the
-// target eliminated along with them, then substitution backwards. Places past the last hold zeros.
+// target eliminated along with them, then substitution backwards.
 template <class Team>
 DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, const RowProblem& p,
                                          int count) {
   for (int i = team.first(); i < count + kPadding; i += team.step())
     p.solution[i] = i < count ? p.b[p.members[i]] : 0;
   for (int j = 0; j < count; ++j) {
+    const int place = j % kPanel;
+    if (place == 0) load_panel(team, atoms, p, j, count);
     double* column = p.factor + j * p.column;
-    const double* gram_row = atoms.gram + p.members[j] * atoms.stride;
-    for (int i = j + team.first(); i < count + kPadding; i += team.step())
-      column[i] = i < count ? gram_row[p.members[i]] : 0;
-    for (int m = team.first(); m < j; m += team.step())
-      p.multipliers[m] = -p.factor[m * p.column + j] * p.pivots[m];
-    team.wait();
-    add_columns(team, column, j, count, p.multipliers, j, [&](int m) { return p.factor + m * p.column; });
-    team.wait();
     const double pivot = column[j], target = p.solution[j];
     const double inverse = pivot > kLeastPivot ? 1 / pivot : 0;
+    double later[kPanel];
+    for (int c = 1; c < kPanel - place; ++c) later[c] = column[j + c];
+    team.wait();
     if (team.leads()) {
       p.pivots[j] = pivot;
       p.inverse_pivots[j] = inverse;
@@ -113,6 +153,8 @@ DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, c
       const Lanes scaled = load(column + i) * inverse;
       store(column + i, scaled);
       store(p.solution + i, load(p.solution + i) - scaled * target);
+      for (int c = 1; c < kPanel - place; ++c)
+        store(column + c * p.column + i, load(column + c * p.column + i) - scaled * later[c]);
     }
     team.wait();
   }
@@ -124,6 +166,36 @@ DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, c
     const double known = team.total(sum_of(sum));
     if (team.leads()) p.solution[i] = p.solution[i] * p.inverse_pivots[i] - known;
     team.wait();
+  }
+}
+
+// The factor of the whole Gram matrix, for inverse_column.
+DIPTYCH_HD inline void factorize_all(const Atoms& atoms, const RowProblem& p) {
+  for (int j = 0; j < atoms.k; ++j) {
+    p.members[j] = j;
+    p.b[j] = 0;
+  }
+  solve_passive_set(Solo{}, atoms, p, atoms.k);
+}
+
+// Column j of the inverse of the matrix that factorize_all has seen, (padded(k),).
+DIPTYCH_HD inline void inverse_column(const RowProblem& p, int j, int k, double* x) {
+  for (int i = 0; i < padded(k); ++i) x[i] = i == j ? 1 : 0;
+  for (int m = j; m < k; ++m) {
+    const double* column = p.factor + m * p.column;
+    const double known = x[m];
+    int i = m + 1;
+    for (; i + kLanes <= k; i += kLanes) store(x + i, load(x + i) - load(column + i) * known);
+    for (; i < k; ++i) x[i] -= column[i] * known;
+    x[m] *= p.inverse_pivots[m];
+  }
+  for (int m = k - 1; m >= 0; --m) {
+    const double* column = p.factor + m * p.column;
+    Lanes sum{};
+    int i = m + 1;
+    for (; i + kLanes <= k; i += kLanes) sum += load(column + i) * load(x + i);
+    for (; i < k; ++i) x[m] -= column[i] * x[i];
+    x[m] -= sum_of(sum);
   }
 }
 
@@ -148,7 +220,7 @@ DIPTYCH_HD inline double adopt_solution(const Team& team, const Atoms& atoms, co
   for (int j = team.first(); j < padded(k); j += team.step()) p.gradient[j] = j < k ? -p.b[j] : 0;
   team.wait();
   for (int i = team.first(); i < count; i += team.step()) p.x[p.members[i]] = p.solution[i];
-  add_columns(team, p.gradient, 0, k, p.solution, count,
+  add_columns(team, p.gradient, k, p.solution, count,
               [&](int i) { return atoms.gram + p.members[i] * atoms.stride; });
   team.wait();
   double size = 1;
@@ -156,26 +228,15 @@ DIPTYCH_HD inline double adopt_solution(const Team& team, const Atoms& atoms, co
   return size;
 }
 
-// Cyclic coordinate descent from zero; the atoms it leaves in use are a good first passive set.
+// A first passive set: the atoms that the solution without constraints, G^-1 b, wants.
 template <class Team>
-DIPTYCH_HD inline void descend(const Team& team, const Atoms& atoms, const RowProblem& p, int sweeps) {
+DIPTYCH_HD inline void begin(const Team& team, const Atoms& atoms, const RowProblem& p) {
   const int k = atoms.k;
-  for (int j = team.first(); j < padded(k); j += team.step()) {
-    p.gradient[j] = j < k ? -p.b[j] : 0;
-    p.x[j] = 0;
-  }
+  for (int j = team.first(); j < padded(k); j += team.step()) p.gradient[j] = 0;
   team.wait();
-  for (int sweep = 0; sweep < sweeps; ++sweep)
-    for (int j = 0; j < k; ++j) {
-      const double before = p.x[j], wanted = before - p.gradient[j];
-      const double step = (wanted > 0 ? wanted : 0) - before;
-      if (step == 0) continue;
-      team.wait();
-      if (team.leads()) p.x[j] = before + step;
-      add_columns(team, p.gradient, 0, k, &step, 1, [&](int) { return atoms.gram + j * atoms.stride; });
-      team.wait();
-    }
-  for (int j = team.first(); j < k; j += team.step()) p.states[j] = p.x[j] > 0 ? kPassive : kActive;
+  add_columns(team, p.gradient, k, p.b, k, [&](int j) { return atoms.inverse + j * atoms.stride; });
+  team.wait();
+  for (int j = team.first(); j < k; j += team.step()) p.states[j] = p.gradient[j] > 0 ? kPassive : kActive;
   team.wait();
 }
 
@@ -322,7 +383,7 @@ DIPTYCH_HD inline void solve_row(const Team& team, const Atoms& atoms, const dou
     fill(out + row * k, k, size);
     return;
   }
-  descend(team, atoms, p, kSweeps);
+  begin(team, atoms, p);
   const bool solved = pivot_blocks(team, atoms, p, limits.pivots) ||
                       exchange_one_by_one(team, atoms, p, limits.exchanges);
   finish_row(team, atoms, p, row, size, solved, out, report);

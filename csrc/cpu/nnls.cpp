@@ -23,7 +23,7 @@ class Workspace {
       : k_(k), stride_(padded(k)), columns_((d + kPadding - 1) / kPadding * kPadding) {
     const std::int64_t lanes = in_lanes() ? (lane_problem_numbers(k) + 7) / 8 * 8 : 0;
     each_ = row_problem_numbers(k) + lanes + static_cast<std::int64_t>(kRowsAtOnce) * stride_;
-    const std::int64_t numbers = (k_ + 1) * stride_ + k_ * columns_ + each_ * threads;
+    const std::int64_t numbers = (2 * k_ + 1) * stride_ + k_ * columns_ + each_ * threads;
     memory_ = static_cast<double*>(std::aligned_alloc(64, sizeof(double) * numbers));
     if (memory_ == nullptr) throw std::bad_alloc();
   }
@@ -35,8 +35,9 @@ class Workspace {
   std::int64_t columns() const { return columns_; }
   double* inverse_norms() const { return memory_; }
   double* gram() const { return memory_ + stride_; }
-  double* unit_atoms() const { return gram() + static_cast<std::int64_t>(k_) * stride_; }
-  Atoms atoms() const { return {gram(), inverse_norms(), k_, stride_}; }
+  double* inverse() const { return gram() + static_cast<std::int64_t>(k_) * stride_; }
+  double* unit_atoms() const { return inverse() + static_cast<std::int64_t>(k_) * stride_; }
+  Atoms atoms() const { return {gram(), inverse(), inverse_norms(), k_, stride_}; }
   double* products(int thread) const { return unit_atoms() + k_ * columns_ + each_ * thread; }
   RowProblem row(int thread) const {
     return row_problem(products(thread) + static_cast<std::int64_t>(kRowsAtOnce) * stride_, k_);
@@ -74,6 +75,11 @@ void prepare_atoms(const Workspace& workspace, const F* w, int k, std::int64_t d
       for (int j = 0; j < padded(k); ++j) row[j] = j < k ? products[i * k + j] : 0;
     }
   }
+#pragma omp single
+  factorize_all(workspace.atoms(), workspace.row(0));
+#pragma omp for schedule(static)
+  for (int j = 0; j < k; ++j)
+    inverse_column(workspace.row(0), j, k, workspace.inverse() + static_cast<std::int64_t>(j) * padded(k));
 }
 
 // Solves the rows of one piece: products (rows, k) -> out (rows, k).

@@ -1,6 +1,10 @@
 // Inner products of float32 or float64 rows with a few float64 ones, multiplied and summed in float64.
 #pragma once
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 #include <cstdint>
 
 #include "../core/lanes.hpp"
@@ -18,12 +22,16 @@ constexpr int kTileColumns = 1024;
 
 // The kLanes numbers at `from`, or the first `count` of them and zeros.
 inline Lanes widened(const double* from) { return core::DIPTYCH_ISA::load(from); }
+#if defined(__AVX512F__)
+inline Lanes widened(const float* from) { return (Lanes)_mm512_cvtps_pd(_mm256_loadu_ps(from)); }
+#else
 inline Lanes widened(const float* from) {
   typedef float Half __attribute__((vector_size(kLanes * sizeof(float))));
   Half value;
   __builtin_memcpy(&value, from, sizeof value);
   return __builtin_convertvector(value, Lanes);
 }
+#endif
 template <class F>
 inline Lanes widened(const F* from, int count) {
   F padded[kLanes] = {};
