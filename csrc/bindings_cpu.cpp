@@ -7,6 +7,7 @@
 
 #include "bindings/knn.hpp"
 #include "bindings/correlation.hpp"
+#include "bindings/nnls.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -214,4 +215,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_knn_family(m);
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
+  diptych::bindings::bind_nnls(m);
 }

@@ -14,6 +14,9 @@ using core::Difference;
 // The most neighbors a row may ask for: their affinities live on the stack.
 constexpr int kMaxNeighbors = 256;
 
+// The most atoms of a dictionary for non-negative least squares.
+constexpr int kMaxAtoms = 256;
+
 // Columns of the thin matrices that block_product multiplies by.
 constexpr int kBlockWidth = 16;
 
@@ -147,6 +150,15 @@ struct Operations {
                                 int threads);
   AverageRanks<float> average_ranks_f32;
   AverageRanks<double> average_ranks_f64;
+
+  // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). report (2,) gets the first
+  // row with NaN or Inf in its products or coefficients, and the first that was not solved within the
+  // exchanges allowed; n where there is none. Such rows become NaN (or Inf where they are too large).
+  template <class F>
+  using Nnls = void (*)(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots,
+                        int max_exchanges, F* out, std::int64_t* report, int threads);
+  Nnls<float> nnls_f32;
+  Nnls<double> nnls_f64;
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

@@ -81,6 +81,10 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
 template <class F>
 void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
 
+template <class F>
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
+          F* out, std::int64_t* report, int threads);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -20,6 +20,7 @@ const Operations table = {
     common_ranks,              common_indices,
     correlation<float>,        correlation<double>,
     average_ranks<float>,      average_ranks<double>,
+    nnls<float>,               nnls<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
+MAX_ATOMS: int
 COMPILER: str
 OPENMP: str
 
@@ -107,3 +108,11 @@ def correlation(
     u: NDArray[Any], v: NDArray[Any], ranked: bool, constant: float, out: NDArray[Any], threads: int
 ) -> None: ...
 def average_ranks(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def nnls(
+    a: NDArray[Any],
+    w: NDArray[Any],
+    out: NDArray[Any],
+    max_pivots: int,
+    max_exchanges: int,
+    threads: int,
+) -> tuple[int, int]: ...

@@ -12,6 +12,7 @@ from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
 from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
+from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
@@ -20,6 +21,7 @@ __all__ = [
     "KMeansResult",
     "KnnAffinity",
     "Neighbors",
+    "NnlsFit",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",
@@ -31,6 +33,7 @@ __all__ = [
     "locally_biased_difference",
     "mutual_knn",
     "neighbor_ranks",
+    "nnls",
     "normalized_cut",
     "pairwise_distances",
     "spectral_clusters",
