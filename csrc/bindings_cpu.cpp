@@ -5,6 +5,7 @@
 
 #include <stdexcept>
 
+#include "bindings/lasso.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -169,4 +170,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
+  diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
+  diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
 }

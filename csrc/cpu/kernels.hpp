@@ -46,6 +46,17 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
 
+template <class F>
+void lasso(const F* gram, const std::int64_t* gram_starts, const std::int64_t* starts, std::int64_t problems,
+           const double* alpha, const double* tolerance, const double* residual, double* gradient,
+           double* coefficients, std::int32_t* passes, int max_passes, int threads);
+
+template <class F>
+std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,
+                         std::int64_t models, std::int64_t n, std::int64_t p, std::int64_t t,
+                         const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
+                         std::int32_t* passes);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

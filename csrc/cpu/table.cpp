@@ -11,6 +11,8 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     kmeans,
+    lasso<float>,              lasso<double>,
+    lasso_small<float>,        lasso_small<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

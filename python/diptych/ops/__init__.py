@@ -6,6 +6,7 @@ from diptych.ops._dispatch import last_backend
 from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
+from diptych.ops.lasso import LassoResult, lasso
 from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
 from diptych.ops.mutual_knn import mutual_knn
@@ -17,10 +18,12 @@ from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 __all__ = [
     "KMeansResult",
     "KnnAffinity",
+    "LassoResult",
     "SpectralEmbedding",
     "difference_affinity",
     "kmeans",
     "knn_affinity",
+    "lasso",
     "last_backend",
     "linear_cka",
     "locally_biased_difference",
