@@ -38,15 +38,12 @@ struct LassoGap {
   double scale;  // the dual point is this times the residuals
 };
 
-// A multiple of the residuals r is dual feasible if its products with the features, at most `peak` for r
-// itself, stay within alpha; the best one maximises scale <r,y>/n - scale^2 |r|^2/2n (Fercoq, Gramfort &
-// Salmon 2015, sec. 3). fit = <r,Xw>/n, and <r,y> = |r|^2 + <r,Xw>.
+// The residuals r, scaled down until their products with the features, of which `peak` is the largest, stay
+// within alpha, are dual feasible; the dual objective is scale <r,y>/n - scale^2 |r|^2/2n (Massias, Gramfort &
+// Salmon 2018, eq. 4-5). fit = <r,Xw>/n, and <r,y> = |r|^2 + <r,Xw>.
 DIPTYCH_HD inline LassoGap lasso_gap(double residual, double fit, double l1, double peak, double alpha) {
-  const double with_target = residual + fit;
-  double scale = residual > 0 ? with_target / residual : 0;
-  if (scale * peak > alpha) scale = alpha / peak;
-  if (scale * peak < -alpha) scale = -alpha / peak;
-  return {residual / 2 + alpha * l1 - scale * (with_target - scale * residual / 2), scale};
+  const double scale = peak > alpha ? alpha / peak : 1;
+  return {residual / 2 + alpha * l1 - scale * (residual + fit - scale * residual / 2), scale};
 }
 
 template <class F, class Worker>

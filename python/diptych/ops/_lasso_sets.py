@@ -268,8 +268,7 @@ def gaps(
 ) -> torch.Tensor:
     """Duality gaps (...) of problems with gradient and coefficients (..., u), as in core/lasso_problem.hpp."""
     with_target = residual + (coefficients * gradient).sum(-1)
-    most = alpha / gradient.abs().amax(-1)
-    scale = torch.where(residual > 0, with_target / residual, 0).clamp(-most, most)
+    scale = (alpha / gradient.abs().amax(-1)).clamp(max=1)
     primal = residual / 2 + alpha * coefficients.abs().sum(-1)
     return (primal - scale * (with_target - scale * residual / 2)).clamp(min=0)
 
