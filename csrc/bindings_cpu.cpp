@@ -8,6 +8,7 @@
 #include "bindings/knn.hpp"
 #include "bindings/correlation.hpp"
 #include "bindings/nnls.hpp"
+#include "bindings/lasso.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -216,4 +217,6 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
   diptych::bindings::bind_nnls(m);
+  diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
+  diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
 }

@@ -159,6 +159,26 @@ struct Operations {
                         int max_exchanges, F* out, std::int64_t* report, int threads);
   Nnls<float> nnls_f32;
   Nnls<double> nnls_f64;
+
+  // Problems side by side: number i has the features starts[i] .. starts[i+1] of gradient and coefficients
+  // and the Gram matrix at gram_starts[i], which several may share (see core/lasso_problem.hpp).
+  template <class F>
+  using Lasso = void (*)(const F* gram, const std::int64_t* gram_starts, const std::int64_t* starts,
+                         std::int64_t problems, const double* alpha, const double* tolerance,
+                         const double* residual, double* gradient, double* coefficients,
+                         std::int32_t* passes, int max_passes, int threads);
+  Lasso<float> lasso_f32;
+  Lasso<double> lasso_f64;
+
+  // x (n, p), y (n, t) -> coefficients (models, p, t), gaps and passes (models, t); returns how many problems
+  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]].
+  template <class F>
+  using LassoSmall = std::int64_t (*)(const F* x, const double* y, const std::int64_t* order,
+                                      const std::int64_t* starts, std::int64_t models, std::int64_t n,
+                                      std::int64_t p, std::int64_t t, const double* alpha, double tolerance,
+                                      int max_passes, F* coefficients, double* gaps, std::int32_t* passes);
+  LassoSmall<float> lasso_small_f32;
+  LassoSmall<double> lasso_small_f64;
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

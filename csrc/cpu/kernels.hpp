@@ -85,6 +85,17 @@ template <class F>
 void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
           F* out, std::int64_t* report, int threads);
 
+template <class F>
+void lasso(const F* gram, const std::int64_t* gram_starts, const std::int64_t* starts, std::int64_t problems,
+           const double* alpha, const double* tolerance, const double* residual, double* gradient,
+           double* coefficients, std::int32_t* passes, int max_passes, int threads);
+
+template <class F>
+std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,
+                         std::int64_t models, std::int64_t n, std::int64_t p, std::int64_t t,
+                         const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
+                         std::int32_t* passes);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

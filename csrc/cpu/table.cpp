@@ -21,6 +21,8 @@ const Operations table = {
     correlation<float>,        correlation<double>,
     average_ranks<float>,      average_ranks<double>,
     nnls<float>,               nnls<double>,
+    lasso<float>,              lasso<double>,
+    lasso_small<float>,        lasso_small<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -56,6 +56,31 @@ def kmeans(
     threshold: float,
     threads: int,
 ) -> None: ...
+def lasso(
+    gram: NDArray[Any],
+    gram_starts: NDArray[Any],
+    starts: NDArray[Any],
+    alpha: NDArray[Any],
+    tolerance: NDArray[Any],
+    residual: NDArray[Any],
+    gradient: NDArray[Any],
+    coefficients: NDArray[Any],
+    passes: NDArray[Any],
+    max_passes: int,
+    threads: int,
+) -> None: ...
+def lasso_small(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    alpha: NDArray[Any],
+    starts: list[int],
+    order: NDArray[Any] | None,
+    tolerance: float,
+    max_passes: int,
+    coefficients: NDArray[Any],
+    gaps: NDArray[Any],
+    passes: NDArray[Any],
+) -> int: ...
 def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
 
 class _NearestSearch:

@@ -8,6 +8,7 @@ from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
 from diptych.ops.knn import Neighbors, knn
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
+from diptych.ops.lasso import LassoResult, lasso
 from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
 from diptych.ops.mutual_knn import mutual_knn
@@ -22,12 +23,14 @@ __all__ = [
     "KnnAffinity",
     "Neighbors",
     "NnlsFit",
+    "LassoResult",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",
     "kmeans",
     "knn",
     "knn_affinity",
+    "lasso",
     "last_backend",
     "linear_cka",
     "locally_biased_difference",
