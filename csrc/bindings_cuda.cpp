@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <string>
 
 #include "cuda/ops.hpp"
 
@@ -22,12 +23,41 @@ void bind_ranks(py::module_& m, const char* suffix) {
   m.def(("ranks_workspace_" + end).c_str(), &diptych::cuda::ranks_workspace<F>, py::arg("rows"),
         py::arg("n"), py::call_guard<py::gil_scoped_release>());
   m.def(("ranks_" + end).c_str(),
-        [](Address distances, std::int64_t rows, std::int64_t n, std::int64_t first_row, Address out,
-           Address workspace, std::size_t bytes, Address stream) {
-          diptych::cuda::ranks(at<const F>(distances), rows, n, first_row, at<std::int32_t>(out),
+        [](Address values, Address norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+           Address out, Address workspace, std::size_t bytes, Address stream) {
+          diptych::cuda::ranks(at<F>(values), at<const F>(norms), rows, n, first_row, at<std::int32_t>(out),
                                at<void>(workspace), bytes, at<CUstream_st>(stream));
         },
-        py::arg("distances"), py::arg("rows"), py::arg("n"), py::arg("first_row"), py::arg("out"),
+        py::arg("values"), py::arg("norms"), py::arg("rows"), py::arg("n"), py::arg("first_row"),
+        py::arg("out"), py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+template <class F>
+void bind_knn(py::module_& m, const char* suffix) {
+  m.def((std::string("knn_affinity_") + suffix).c_str(),
+        [](Address affinity, Address labels, std::int64_t n, int k, Address scores, Address neighbors,
+           Address stream) {
+          diptych::cuda::knn(at<const F>(affinity), at<const std::int64_t>(labels), n, k, at<F>(scores),
+                             at<std::int64_t>(neighbors), at<CUstream_st>(stream));
+        },
+        py::arg("affinity"), py::arg("labels"), py::arg("n"), py::arg("k"), py::arg("scores"),
+        py::arg("neighbors"), py::arg("stream"), py::call_guard<py::gil_scoped_release>());
+}
+
+void bind_kmeans(py::module_& m) {
+  m.def("kmeans_workspace", &diptych::cuda::kmeans_workspace, py::arg("d"), py::arg("k"),
+        py::arg("restarts"));
+  m.def("kmeans",
+        [](Address x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
+           Address centers, Address labels, Address inertia, Address workspace, std::size_t bytes,
+           Address stream) {
+          diptych::cuda::kmeans(at<const double>(x), n, d, k, restarts, max_iter, threshold,
+                                at<double>(centers), at<std::int64_t>(labels), at<double>(inertia),
+                                at<void>(workspace), bytes, at<CUstream_st>(stream));
+        },
+        py::arg("x"), py::arg("n"), py::arg("d"), py::arg("k"), py::arg("restarts"), py::arg("max_iter"),
+        py::arg("threshold"), py::arg("centers"), py::arg("labels"), py::arg("inertia"),
         py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"),
         py::call_guard<py::gil_scoped_release>());
 }
@@ -62,6 +92,9 @@ PYBIND11_MODULE(_cuda, m) {
   m.attr("ARCHITECTURES") = DIPTYCH_CUDA_ARCHITECTURES;
   bind_ranks<float>(m, "float32");
   bind_ranks<double>(m, "float64");
+  bind_knn<float>(m, "float32");
+  bind_knn<double>(m, "float64");
+  bind_kmeans(m);
   bind_differences<std::int32_t, float>(m, "int32");
   bind_differences<float, float>(m, "float32");
   bind_differences<double, double>(m, "float64");

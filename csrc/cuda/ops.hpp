@@ -11,14 +11,28 @@ namespace diptych::cuda {
 
 void check(cudaError_t status, const char* what);
 
-// Bytes of workspace that `ranks` needs for a block of `rows` rows of n distances.
+// Bytes of workspace that `ranks` needs for a block of `rows` rows of n values.
 template <class F>
 std::size_t ranks_workspace(std::int64_t rows, std::int64_t n);
 
-// distances (rows, n) of items first_row .. first_row+rows to all n -> ranks (rows, n).
+// values (rows, n) of items first_row .. first_row+rows to all n -> ranks (rows, n). The values are
+// distances, which stay as they are; or, where norms (n,) are given, inner products, which may be overwritten.
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+void ranks(F* values, const F* norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
            std::int32_t* ranks, void* workspace, std::size_t workspace_bytes, cudaStream_t stream);
+
+// affinity (n, n), labels (n,) -> scores (n,), neighbors (n, k); as core/knn_row.hpp defines them.
+template <class F>
+void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F* scores,
+         std::int64_t* neighbors, cudaStream_t stream);
+
+// Bytes of workspace that `kmeans` needs.
+std::size_t kmeans_workspace(int d, int k, int restarts);
+
+// x (n, d), starting centers (restarts, k, d) -> final centers, labels (restarts, n), inertia (restarts,).
+void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
+            double* centers, std::int64_t* labels, double* inertia, void* workspace,
+            std::size_t workspace_bytes, cudaStream_t stream);
 
 // a, b (count,) -> G (count,).
 template <class T, class F>

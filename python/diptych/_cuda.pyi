@@ -3,7 +3,8 @@ ARCHITECTURES: str
 
 def ranks_workspace_float32(rows: int, n: int) -> int: ...
 def ranks_float32(
-    distances: int,
+    values: int,
+    norms: int,
     rows: int,
     n: int,
     first_row: int,
@@ -14,11 +15,34 @@ def ranks_float32(
 ) -> None: ...
 def ranks_workspace_float64(rows: int, n: int) -> int: ...
 def ranks_float64(
-    distances: int,
+    values: int,
+    norms: int,
     rows: int,
     n: int,
     first_row: int,
     out: int,
+    workspace: int,
+    workspace_bytes: int,
+    stream: int,
+) -> None: ...
+def knn_affinity_float32(
+    affinity: int, labels: int, n: int, k: int, scores: int, neighbors: int, stream: int
+) -> None: ...
+def knn_affinity_float64(
+    affinity: int, labels: int, n: int, k: int, scores: int, neighbors: int, stream: int
+) -> None: ...
+def kmeans_workspace(d: int, k: int, restarts: int) -> int: ...
+def kmeans(
+    x: int,
+    n: int,
+    d: int,
+    k: int,
+    restarts: int,
+    max_iter: int,
+    threshold: float,
+    centers: int,
+    labels: int,
+    inertia: int,
     workspace: int,
     workspace_bytes: int,
     stream: int,

@@ -94,3 +94,8 @@ def triton_available() -> bool:
 def stream_of(tensor: torch.Tensor) -> int:
     """Return the caller's current CUDA stream on the tensor's device, as a raw handle."""
     return torch.cuda.current_stream(tensor.device).cuda_stream
+
+
+def asking_is_cheap(tensor: torch.Tensor) -> bool:
+    """Whether the host can look at a value without waiting for a device to finish."""
+    return tensor.device.type == "cpu"

@@ -1,13 +1,14 @@
 """The rank of every item among every item's neighbors."""
 
-from typing import Any
-
 import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, empty, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
+
+# Bytes of a row block on a GPU: enough rows to fill it, whatever n is.
+_CUDA_BLOCK = 1 << 28
 
 
 def neighbor_ranks(
@@ -40,7 +41,7 @@ def neighbor_ranks(
     Complexity:
         O(n² d + n²) time (a radix sort per row). Memory beyond the result: five copies of the embeddings;
         from float32 embeddings on the CPU nothing else (the result's own memory holds the products) but
-        64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB.
+        64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB (256 MiB with ``"cuda"``).
 
     Raises:
         ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, embeddings too
@@ -118,50 +119,51 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
         _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), start, ranks[start:stop], threads)
 
 
-def _run_blocks(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor, rank_block: Any) -> None:
-    """Make distances a row block at a time and hand each to ``rank_block``."""
+def _run_torch(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
     n = tensor.shape[0]
     blocks = _products.row_blocks(n, n, tensor.element_size())
     if given_distances:
         for start, stop in blocks:
-            rank_block(tensor[start:stop], start, out[start:stop])
+            out[start:stop] = reference(distances=tensor[start:stop], first_row=start)
         return
     x = _products.centered(tensor)
     groups = _products.duplicates(x)
     norms = _products.squared_norms(x, groups)
     for start, stop in blocks:
-        rank_block(_products.squared_distances(x, norms, groups, start, stop), start, out[start:stop])
-
-
-def _run_torch(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
-    def rank_block(block: torch.Tensor, start: int, ranks: torch.Tensor) -> None:
-        ranks.copy_(reference(distances=block, first_row=start))
-
-    _run_blocks(tensor, given_distances, out, rank_block)
+        distances = _products.squared_distances(x, norms, groups, start, stop)
+        out[start:stop] = reference(distances=distances, first_row=start)
 
 
 def _run_cuda(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
-    cuda = cuda_module()
+    cuda, n = cuda_module(), tensor.shape[0]
     kind = "float32" if tensor.dtype == torch.float32 else "float64"
     size_of, run = getattr(cuda, f"ranks_workspace_{kind}"), getattr(cuda, f"ranks_{kind}")
-
-    def rank_block(block: torch.Tensor, start: int, ranks: torch.Tensor) -> None:
-        block = block.contiguous()
-        rows, n = block.shape
-        workspace = torch.empty(size_of(rows, n), dtype=torch.uint8, device=block.device)
-        run(
-            block.data_ptr(),
-            rows,
-            n,
-            start,
-            ranks.data_ptr(),
-            workspace.data_ptr(),
-            workspace.numel(),
-            stream_of(block),
-        )
-
     with torch.cuda.device(tensor.device):
-        _run_blocks(tensor, given_distances, out, rank_block)
+
+        def rank_block(values: torch.Tensor, norms: torch.Tensor | None, start: int, stop: int) -> None:
+            bytes_needed = size_of(stop - start, n)
+            workspace = torch.empty(bytes_needed, dtype=torch.uint8, device=values.device)
+            run(
+                values.data_ptr(),
+                0 if norms is None else norms.data_ptr(),
+                stop - start,
+                n,
+                start,
+                out[start:stop].data_ptr(),
+                workspace.data_ptr(),
+                bytes_needed,
+                stream_of(values),
+            )
+
+        blocks = _products.row_blocks(n, n, tensor.element_size(), _CUDA_BLOCK)
+        if given_distances:
+            for start, stop in blocks:
+                rank_block(tensor[start:stop].contiguous(), None, start, stop)
+            return
+        x = _products.centered(tensor)
+        norms = _products.squared_norms(x, None)
+        for start, stop in blocks:
+            rank_block(_products.product(x[start:stop], x.T), norms, start, stop)
 
 
 _IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}

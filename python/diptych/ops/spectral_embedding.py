@@ -8,7 +8,7 @@ import torch
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import asking_is_cheap, choose
 from diptych.ops._thin_product import thin_product
 
 #: (n, n) matrix and (n, k) vectors to their product.
@@ -19,6 +19,10 @@ _BLOCK = 16
 # Basis vectors kept before a restart: 40 passes.
 _MAX_BASIS = 40 * _BLOCK
 _MAX_RESTARTS = 20
+# Passes between two tests for convergence on a GPU, where a pass takes less time than a test.
+_STRIDE = 3
+# Least ratio of a Cholesky factor's diagonal entries: below it the Gram matrix has lost too many digits.
+_FULL_RANK = 1e-5
 # Rows compared at once with their transpose.
 _ROWS = 256
 # Below this size a dense eigendecomposition is faster and exact.
@@ -63,7 +67,8 @@ def spectral_embedding(
 
     Complexity:
         O(n²) per pass, typically 10 passes of 16 vectors (of n_components if that is more); a basis of up
-        to 640 vectors, or 8 n_components. Testing for convergence synchronises with a GPU once per pass.
+        to 640 vectors, or 8 n_components. Synchronises with a GPU twice per pass, for 16 x 16 matrices,
+        and every third pass to test for convergence.
 
     Raises:
         ValueError: Not square, n_components, tolerance or seed out of range, NaN, Inf, negative or
@@ -154,7 +159,7 @@ def _embed(
         values, vectors, residual = _lanczos(operator, start, k, tolerance)
         if residual <= tolerance:
             coordinates = _fix_signs(vectors[:k].T) * operator.scale[:, None]
-            return coordinates, values[:k].to(affinity.dtype), residual, operator.passes
+            return coordinates, values[:k].to(affinity), residual, operator.passes
         start = vectors[1:]
     raise RuntimeError(
         f"spectral_embedding: no convergence after {operator.passes} passes, "
@@ -181,13 +186,16 @@ def _lanczos(
         fresh, overlap, remainder = _orthonormalized(operator(basis[low:high]), basis[:high])
         projected[low:high, :high] = overlap.double()
         projected[:high, low:high] = overlap.double().T
-        values, mixing = torch.linalg.eigh(projected[:high, :high])
-        values, mixing = values.flip(0), mixing.flip(1)
-        residual = float((remainder.double() @ mixing[-width:, :k]).norm(dim=0).max())
-        if residual <= tolerance or block == blocks - 1:
-            break
+        last = block == blocks - 1
+        if last or asking_is_cheap(start) or block % _STRIDE == 1:
+            # Small eigenproblems are solved on the CPU: a GPU takes longer.
+            values, mixing = torch.linalg.eigh(projected[:high, :high].cpu())
+            values, mixing = values.flip(0), mixing.flip(1)
+            residual = float((remainder.double().cpu() @ mixing[-width:, :k]).norm(dim=0).max())
+            if residual <= tolerance or last:
+                break
         basis[high : high + width] = fresh
-    leading = mixing[:, : width + 1].T.to(basis.dtype) @ basis[:high]
+    leading = mixing[:, : width + 1].T.to(basis) @ basis[:high]
     return values, leading, residual
 
 
@@ -205,6 +213,30 @@ def _orthonormalized(
     along = basis @ fresh
     again, turn = torch.linalg.qr(fresh - basis.T @ along)
     return again.T, overlap + (along @ remainder).T, turn @ remainder
+    rest = rows - overlap @ basis
+    correction = rest @ basis.T
+    rest = rest - correction @ basis
+    factor = torch.linalg.qr if asking_is_cheap(rows) else _cholesky_qr
+    fresh, remainder = factor(rest.T)
+    # Where the rest has no full rank, QR fills up with directions that may lie along the basis.
+    again, turn = factor(fresh - basis.T @ (basis @ fresh))
+    return again.T, overlap + correction, turn @ remainder
+
+
+def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """QR of a tall matrix (n, k) by products: the Cholesky factor of its Gram matrix, in float64.
+
+    A Householder QR of this shape keeps a GPU waiting for every column. Called twice in a row, as here, it
+    gives an orthogonal factor (Yamamoto et al. 2015); without full rank, Householder it is.
+    """
+    wide = columns.double()
+    lower, failed = torch.linalg.cholesky_ex((wide.T @ wide).cpu())
+    diagonal = lower.diagonal()
+    if int(failed) or float(diagonal.min()) < _FULL_RANK * float(diagonal.max()):
+        q, r = torch.linalg.qr(columns)
+        return q, r
+    inverse = torch.linalg.inv(lower.T).to(wide.device)
+    return (wide @ inverse).to(columns.dtype), lower.T.to(columns)
 
 
 def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:

@@ -108,13 +108,10 @@ def local_scales(distances: torch.Tensor) -> torch.Tensor:
 def _ranks_among(items: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Ranks (k, k) of the items among all n, from their rows of distances; ties by index, self 0."""
     rows[torch.arange(len(items), device=items.device), items] = -torch.inf
-    index = torch.arange(rows.shape[1], device=items.device)
-    ranks = torch.empty(len(items), len(items), dtype=torch.float64, device=items.device)
-    for column, item in enumerate(items):
-        own = rows[:, item, None]
-        before = (rows < own) | ((rows == own) & (index < item))
-        ranks[:, column] = before.sum(1)
-    return ranks
+    order = rows.argsort(dim=1, stable=True)
+    places = torch.arange(rows.shape[1], device=items.device)
+    ranks = torch.empty_like(order).scatter_(1, order, places.expand_as(order))
+    return ranks[:, items].double()
 
 
 def _largest_distance(x: torch.Tensor) -> float:
