@@ -9,20 +9,13 @@
 #include <string>
 
 #include "../cpu/dispatch.hpp"
+#include "arrays.hpp"
 
 namespace diptych::bindings {
 
-namespace py = pybind11;
 using cpu::operations;
 using cpu::Operations;
 using cpu::usable_threads;
-
-template <class T>
-using Dense = py::array_t<T, py::array::c_style>;
-
-inline void demand(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 // A core::NearestSearch that keeps the arrays it points to.
 template <class E>

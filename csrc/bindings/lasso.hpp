@@ -10,17 +10,10 @@
 #include <vector>
 
 #include "../cpu/dispatch.hpp"
+#include "arrays.hpp"
 
 namespace diptych::bindings {
 
-namespace py = pybind11;
-
-template <class T>
-using Dense = py::array_t<T, py::array::c_style>;
-
-inline void demand(bool holds, const char* what) {
-  if (!holds) throw std::invalid_argument(what);
-}
 
 template <class F>
 void bind_lasso(py::module_& m, cpu::Operations::Lasso<F> cpu::Operations::*op,

@@ -76,16 +76,16 @@ DIPTYCH_HD inline double squared_distance_of_rows(const E* a, const E* b, std::i
   return sums[0];
 }
 
-constexpr int kLanes = 16;
+constexpr int kMaximumLanes = 16;
 
 // The largest of value(0) .. value(count - 1), or `least`; in lanes, as a compiler may not reorder it itself.
 template <class Value>
 inline float largest(int count, float least, Value value) {
-  float lanes[kLanes];
+  float lanes[kMaximumLanes];
   for (float& lane : lanes) lane = least;
   int j = 0;
-  for (; j + kLanes <= count; j += kLanes)
-    for (int lane = 0; lane < kLanes; ++lane) {
+  for (; j + kMaximumLanes <= count; j += kMaximumLanes)
+    for (int lane = 0; lane < kMaximumLanes; ++lane) {
       const float here = value(j + lane);
       lanes[lane] = here > lanes[lane] ? here : lanes[lane];
     }
@@ -93,7 +93,7 @@ inline float largest(int count, float least, Value value) {
     const float here = value(j);
     lanes[0] = here > lanes[0] ? here : lanes[0];
   }
-  for (int lane = 1; lane < kLanes; ++lane) lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
+  for (int lane = 1; lane < kMaximumLanes; ++lane) lanes[0] = lanes[lane] > lanes[0] ? lanes[lane] : lanes[0];
   return lanes[0];
 }
 

@@ -21,9 +21,9 @@ from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 __all__ = [
     "KMeansResult",
     "KnnAffinity",
+    "LassoResult",
     "Neighbors",
     "NnlsFit",
-    "LassoResult",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",

@@ -209,18 +209,11 @@ def _orthonormalized(
     time after normalising, which also clears the directions QR fills up with where the rest has no full rank.
     """
     overlap = rows @ basis.T
-    fresh, remainder = torch.linalg.qr((rows - overlap @ basis).T)
-    along = basis @ fresh
-    again, turn = torch.linalg.qr(fresh - basis.T @ along)
-    return again.T, overlap + (along @ remainder).T, turn @ remainder
-    rest = rows - overlap @ basis
-    correction = rest @ basis.T
-    rest = rest - correction @ basis
     factor = torch.linalg.qr if asking_is_cheap(rows) else _cholesky_qr
-    fresh, remainder = factor(rest.T)
-    # Where the rest has no full rank, QR fills up with directions that may lie along the basis.
-    again, turn = factor(fresh - basis.T @ (basis @ fresh))
-    return again.T, overlap + correction, turn @ remainder
+    fresh, remainder = factor((rows - overlap @ basis).T)
+    along = basis @ fresh
+    again, turn = factor(fresh - basis.T @ along)
+    return again.T, overlap + (along @ remainder).T, turn @ remainder
 
 
 def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

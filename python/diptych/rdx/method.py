@@ -29,9 +29,6 @@ MUTUAL_NEIGHBORS = 10
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
 _SLIGHT = 1e-4
 
-# Entries of two rank matrices compared at once on a GPU.
-_GPU_ENTRIES = 1 << 26
-
 # Relative costs of the stages, for the progress bar.
 _COSTS = {"align": 1, "distances": 4, "affinity": 2, "explain A": 5, "explain B": 5, "score": 1}
 
@@ -208,18 +205,6 @@ def _distances(
     else:
         mutual = ops.mutual_knn(*raw, k, check=False)
     return near_a, near_b, mutual
-
-
-def _common_neighbors(ranks_a: torch.Tensor, ranks_b: torch.Tensor, k: int) -> float:
-    """Mutual k nearest neighbors from ranks that are there anyway."""
-    n = len(ranks_a)
-    # Rows that stay in a CPU's cache, or that fill a GPU.
-    rows = 64 if ranks_a.device.type == "cpu" else max(64, _GPU_ENTRIES // n)
-    common = sum(
-        (torch.maximum(rows_a, rows_b) <= k).sum() - len(rows_a)  # an item's own rank 0 is no neighbor
-        for rows_a, rows_b in zip(ranks_a.split(rows), ranks_b.split(rows), strict=True)
-    )
-    return float(common) / (n * k)
 
 
 def _affinities(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
