@@ -2,7 +2,9 @@
 // here only what would otherwise write out of bounds.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
 
 #include "bindings/knn.hpp"
@@ -77,32 +79,43 @@ void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
      py::arg("squared"), py::arg("out").noconvert(), py::arg("threads"));
 }
 
+// The items that rows belong to: null for the first ones, which `rows` must not be more than.
+const std::int64_t* rows_of(const std::optional<Array<std::int64_t>>& items, std::int64_t rows, std::int64_t n) {
+  if (!items) {
+    require(rows <= n, "out: more rows than items");
+    return nullptr;
+  }
+  require(items->size() == rows, "items: expected one per row");
+  const std::int64_t* numbers = items->data();
+  for (std::int64_t row = 0; row < rows; ++row)
+    require(numbers[row] >= 0 && numbers[row] < n, "items: past the last item");
+  return numbers;
+}
+
 template <class F>
 void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
                 Operations::RanksFromProducts<F> Operations::*from_products) {
-  m.def("ranks", [op](const Array<F>& distances, std::int64_t first_row, Array<std::int32_t>& out,
-                      int threads) {
+  using Items = std::optional<Array<std::int64_t>>;
+  m.def("ranks", [op](const Array<F>& distances, const Items& items, Array<std::int32_t>& out, int threads) {
     const auto rows = out.shape(0), n = out.shape(1);
     require(distances.shape(0) == rows && distances.shape(1) == n, "distances: shape differs from out");
-    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const std::int64_t* numbers = rows_of(items, rows, n);
     const F* d = distances.data();
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*op)(d, rows, n, first_row, o, usable_threads(threads));
-  }, py::arg("distances").noconvert(), py::arg("first_row"), py::arg("out").noconvert(),
-     py::arg("threads"));
+    (operations().*op)(d, rows, n, numbers, o, usable_threads(threads));
+  }, py::arg("distances").noconvert(), py::arg("items"), py::arg("out").noconvert(), py::arg("threads"));
   m.def("ranks_from_products", [from_products](const Array<F>& products, const Array<F>& norms,
-                                               std::int64_t first_row, Array<std::int32_t>& out,
-                                               int threads) {
+                                               const Items& items, Array<std::int32_t>& out, int threads) {
     const auto rows = out.shape(0), n = out.shape(1), stride = products.shape(1);
     require(products.shape(0) >= rows && stride >= n, "products: smaller than out");
     require(norms.size() >= n, "norms: shorter than out");
-    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const std::int64_t* numbers = rows_of(items, rows, n);
     const F *p = products.data(), *s = norms.data();
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*from_products)(p, stride, s, rows, n, first_row, o, usable_threads(threads));
-  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("first_row"),
+    (operations().*from_products)(p, stride, s, rows, n, numbers, o, usable_threads(threads));
+  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("items"),
      py::arg("out").noconvert(), py::arg("threads"));
 }
 

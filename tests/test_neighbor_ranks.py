@@ -195,8 +195,27 @@ def test_two_threads_and_a_second_run_agree(n: int) -> None:
 def test_reference_is_numpys_sort() -> None:
     distances = integers(40, 40, 6, 1, torch.float64)
     np.testing.assert_array_equal(reference(distances=distances), ranks_of(distances.numpy()))
-    rows = reference(distances=distances[10:20], first_row=10)
-    np.testing.assert_array_equal(rows, ranks_of(distances.numpy())[10:20])
+    items = torch.tensor([13, 2, 39, 2])
+    rows = reference(distances=distances[items], items=items)
+    np.testing.assert_array_equal(rows, ranks_of(distances.numpy())[items])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (9, 3), (33, 40), (700, 65)])
+def test_rows_of_a_few_items(n: int, m: int, backend: str, dtype: torch.dtype) -> None:
+    x = integers(n, 17, 6, n, dtype)
+    items = torch.randint(0, n, (m,), generator=torch.Generator().manual_seed(n))
+    everything = ops.neighbor_ranks(x, backend=backend)
+    found = ops.neighbor_ranks(x, items=items, backend=backend)
+    assert torch.equal(found, everything[items])
+    distances = torch.from_numpy(exact_squares(x))[items]
+    assert torch.equal(
+        ops.neighbor_ranks(distances=distances, items=items, backend=backend), everything[items]
+    )
+    out = np.full((m, n), -1, np.int32)
+    assert ops.neighbor_ranks(x.numpy(), items=items.int().tolist(), out=out, backend=backend) is out
+    np.testing.assert_array_equal(out, found)
 
 
 def test_gradients_stop_here() -> None:
@@ -218,6 +237,19 @@ x53 = torch.ones(5, 3)
         ({"x": torch.ones(5)}, r"x: expected a matrix \(n, d\), found shape \(5,\)"),
         ({"x": torch.ones(0, 5)}, "x: expected at least one row and column"),
         ({"distances": x53}, r"distances: expected a square \(n, n\) matrix, found \(5, 3\)"),
+        ({"x": x53, "items": [[1]]}, r"items: expected at least one index \(m,\), found shape \(1, 1\)"),
+        ({"x": x53, "items": np.empty(0, int)}, "items: expected at least one index"),
+        ({"x": x53, "items": [0, 5]}, "items: expected indices 0 to 4, found 5"),
+        ({"x": x53, "items": [3, -1]}, "items: expected indices 0 to 4, found -1"),
+        (
+            {"distances": x53, "items": [0, 1]},
+            r"distances: expected a row for each of 2 items, found \(5, 3\)",
+        ),
+        ({"x": x53, "items": [0], "out": torch.ones(5, 5).int()}, r"out: expected shape \(1, 5\)"),
+        (
+            {"x": x53, "items": [0], "backend": "cuda"},
+            "backend: neighbor_ranks has no 'cuda', it has cpu, torch",
+        ),
         ({"x": x53 / 0}, "x: expected finite numbers, found NaN or Inf in row 0"),
         ({"distances": torch.ones(5, 5) * torch.nan}, "distances: expected finite numbers"),
         ({"x": torch.ones(2**31, 1, device="meta")}, "x: 2147483648 items, but ranks are int32"),
@@ -231,6 +263,11 @@ x53 = torch.ones(5, 3)
 def test_refuses_by_name(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.neighbor_ranks(**arguments)
+
+
+def test_refuses_items_that_are_not_integers() -> None:
+    with pytest.raises(TypeError, match=r"items: expected integers, found torch.float64"):
+        ops.neighbor_ranks(x53, items=[0.5])
 
 
 def test_refuses_an_out_that_overlaps() -> None:

@@ -1,10 +1,28 @@
 // Lloyd's algorithm for one k-means problem, by a team of threads.
 #pragma once
 
-#include "lloyd.hpp"
+#include <cstdint>
+
 #include "team.hpp"
 
 namespace diptych::core::DIPTYCH_ISA {
+
+// Squared distance of x to its nearest centre; `label` receives that centre's number, the lower on a tie.
+DIPTYCH_HD inline double nearest_center(const double* x, const double* centers, int k, int d, int& label) {
+  double least = 0;
+  for (int c = 0; c < k; ++c) {
+    double distance = 0;
+    for (int i = 0; i < d; ++i) {
+      const double gap = x[i] - centers[c * d + i];
+      distance += gap * gap;
+    }
+    if (c == 0 || distance < least) {
+      least = distance;
+      label = c;
+    }
+  }
+  return least;
+}
 
 // Numbers that team_lloyd keeps between its threads: for every cluster the sums of its columns and its
 // size, once for each of several slices of the items.
@@ -33,7 +51,7 @@ DIPTYCH_HD inline void team_cluster_sums(const Team& team, const double* x, cons
   team.sync();
 }
 
-// Does what lloyd does; sums are taken in another order. `sums` has room for lloyd_sums numbers, `partial`
+// Does what lloyd (core/lloyd.hpp) does; sums are taken in another order. `sums` has room for lloyd_sums numbers, `partial`
 // for one candidate per thread.
 template <class Team>
 DIPTYCH_HD inline double team_lloyd(const Team& team, const double* x, std::int64_t n, int d, int k,

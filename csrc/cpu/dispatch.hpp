@@ -49,9 +49,10 @@ struct Operations {
   Distances<float> distances_f32;
   Distances<double> distances_f64;
 
-  // distances (rows, n) of items first_row .. first_row+rows to all n -> ranks; float may work in place.
+  // distances (rows, n) to all n items -> ranks; float may work in place. The rows are those of `items`
+  // (rows,), or of the first items where it is null.
   template <class F>
-  using Ranks = void (*)(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+  using Ranks = void (*)(const F* distances, std::int64_t rows, std::int64_t n, const std::int64_t* items,
                          std::int32_t* ranks, int threads);
   Ranks<float> ranks_f32;
   Ranks<double> ranks_f64;
@@ -59,7 +60,7 @@ struct Operations {
   // The same straight from inner products, (rows, stride), and the squared norms of all n items.
   template <class F>
   using RanksFromProducts = void (*)(const F* products, std::int64_t stride, const F* norms,
-                                     std::int64_t rows, std::int64_t n, std::int64_t first_row,
+                                     std::int64_t rows, std::int64_t n, const std::int64_t* items,
                                      std::int32_t* ranks, int threads);
   RanksFromProducts<float> ranks_from_products_f32;
   RanksFromProducts<double> ranks_from_products_f64;

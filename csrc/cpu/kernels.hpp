@@ -32,12 +32,12 @@ void distances(const F* products, std::int64_t stride, const F* norms_x, const F
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads);
 
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+void ranks(const F* distances, std::int64_t rows, std::int64_t n, const std::int64_t* items,
            std::int32_t* ranks, int threads);
 
 template <class F>
 void ranks_from_products(const F* products, std::int64_t stride, const F* norms, std::int64_t rows,
-                         std::int64_t n, std::int64_t first_row, std::int32_t* ranks, int threads);
+                         std::int64_t n, const std::int64_t* items, std::int32_t* ranks, int threads);
 
 template <class T, class F>
 void biased(const T* a, const T* b, std::int64_t count, double gamma, double offset, F* out, int threads);

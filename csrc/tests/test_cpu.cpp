@@ -73,24 +73,31 @@ void check_distances(Operations::Distances<F> run) {
   }
 }
 
+std::vector<std::int64_t> last_items(std::int64_t rows, std::int64_t n) {
+  std::vector<std::int64_t> items(rows);
+  for (std::int64_t row = 0; row < rows; ++row) items[row] = n - rows + row;
+  return items;
+}
+
 template <class F>
 void check_rank_rows(Operations::Ranks<F> run, std::int64_t n, Values kind) {
-  const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5, first_row = n - rows;
+  const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5;
+  const std::vector<std::int64_t> items = last_items(rows, n);
   const std::vector<F> distances = values<F>(kind, rows * n, 13);
   std::vector<std::int32_t> expected;
   for (std::int64_t i = 0; i < rows; ++i) {
-    const auto row = ranks_by_sorting(&distances[i * n], n, first_row + i);
+    const auto row = ranks_by_sorting(&distances[i * n], n, items[i]);
     expected.insert(expected.end(), row.begin(), row.end());
   }
   for (const int threads : {1, 2}) {
     std::vector<std::int32_t> ranks(rows * n, -1);
-    run(distances.data(), rows, n, first_row, ranks.data(), threads);
+    run(distances.data(), rows, n, items.data(), ranks.data(), threads);
     CHECK(ranks == expected, label(kind, n) + ", threads " + std::to_string(threads));
   }
   if constexpr (sizeof(F) == sizeof(std::int32_t)) {
     std::vector<std::int32_t> memory(rows * n);
     std::memcpy(memory.data(), distances.data(), sizeof(F) * rows * n);
-    run(reinterpret_cast<const F*>(memory.data()), rows, n, first_row, memory.data(), 2);
+    run(reinterpret_cast<const F*>(memory.data()), rows, n, items.data(), memory.data(), 2);
     CHECK(memory == expected, "in place, " + label(kind, n));
   }
 }
@@ -110,14 +117,15 @@ void check_ranks_from_products(Operations::RanksFromProducts<F> run, Operations:
   for (const std::int64_t n : kSizes)
     for (const Values kind : {Values::uniform, Values::few_distinct}) {
       const std::int64_t rows = (n + 1) / 2, first_row = n - rows, stride = n + 1;
+      const std::vector<std::int64_t> items = last_items(rows, n);
       const std::vector<F> products = values<F>(kind, rows * stride, 17), norms = values<F>(kind, n, 19);
       std::vector<F> squared(rows * n);
       std::vector<std::int32_t> expected(rows * n), ranks(rows * n, -1);
       distances(products.data(), stride, norms.data() + first_row, norms.data(), rows, n, true,
                 squared.data(), 1);
-      from_distances(squared.data(), rows, n, first_row, expected.data(), 1);
+      from_distances(squared.data(), rows, n, items.data(), expected.data(), 1);
       for (const int threads : {1, 2}) {
-        run(products.data(), stride, norms.data(), rows, n, first_row, ranks.data(), threads);
+        run(products.data(), stride, norms.data(), rows, n, items.data(), ranks.data(), threads);
         CHECK(ranks == expected, label(kind, n));
       }
     }

@@ -139,10 +139,11 @@ TEST(a_team_clusters_as_one_thread_does) {
           const std::vector<double> x = values<double>(Values::integers, n * d, 9);
           std::vector<double> start(x.begin(), x.begin() + k * d);
           if (k == 3) std::copy(start.begin(), start.begin() + d, start.begin() + d);  // one without items
-          std::vector<double> expected = start, found = start, sums(k * (d + 1));
-          std::vector<std::int64_t> labels(n), team_labels(n, -1), counts(k);
-          const double inertia = lloyd(x.data(), n, d, k, 50, 1e-4, expected.data(), labels.data(),
-                                       sums.data(), counts.data());
+          std::vector<double> expected = start, found = start;
+          std::vector<std::int64_t> labels(n), team_labels(n, -1);
+          double inertia = 0;
+          diptych::cpu::operations().kmeans(x.data(), n, d, k, 1, 50, 1e-4, expected.data(), labels.data(),
+                                            &inertia, 1);
           std::vector<double> team_sums(lloyd_sums(size, d, k)), inertias(size);
           std::vector<Candidate<double>> partial(size);
 #pragma omp parallel num_threads(size)

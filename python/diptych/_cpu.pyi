@@ -22,9 +22,15 @@ def distances(
     out: NDArray[Any],
     threads: int,
 ) -> None: ...
-def ranks(distances: NDArray[Any], first_row: int, out: NDArray[Any], threads: int) -> None: ...
+def ranks(
+    distances: NDArray[Any], items: NDArray[Any] | None, out: NDArray[Any], threads: int
+) -> None: ...
 def ranks_from_products(
-    products: NDArray[Any], norms: NDArray[Any], first_row: int, out: NDArray[Any], threads: int
+    products: NDArray[Any],
+    norms: NDArray[Any],
+    items: NDArray[Any] | None,
+    out: NDArray[Any],
+    threads: int,
 ) -> None: ...
 def locally_biased_difference(
     a: NDArray[Any], b: NDArray[Any], gamma: float, offset: float, out: NDArray[Any], threads: int

@@ -65,16 +65,16 @@ def direct_distances(
 
 
 def squared_distances(
-    x: torch.Tensor, norms: torch.Tensor, groups: torch.Tensor | None, start: int, stop: int
+    x: torch.Tensor, norms: torch.Tensor, groups: torch.Tensor | None, rows: torch.Tensor
 ) -> torch.Tensor:
-    """Squared distances (stop-start, n) of rows start..stop of a centred x to all rows.
+    """Squared distances (m, n) of the given rows (m,) of a centred x to all rows.
 
     ``norms`` are the rows' squared norms and ``groups`` what :func:`duplicates` said, both of all of x.
     """
-    products = product(x[start:stop], x.T)
+    products = product(x[rows], x.T)
     if groups is not None:
-        make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
-    return products.mul_(-2).add_(norms[start:stop, None]).add_(norms).clamp_(min=0)
+        make_duplicates_alike(products, norms[rows], groups[rows], groups)
+    return products.mul_(-2).add_(norms[rows, None]).add_(norms).clamp_(min=0)
 
 
 def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:

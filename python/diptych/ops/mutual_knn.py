@@ -99,8 +99,9 @@ def _run_torch(x: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:
     n = len(x)
     common = torch.zeros((), dtype=torch.int64, device=x.device)
     for start, stop in _products.row_blocks(n, n, x.element_size()):
-        near_x = _nearest(_products.squared_distances(x, norms_x, groups_x, start, stop), start, k)
-        near_y = _nearest(_products.squared_distances(y, norms_y, groups_y, start, stop), start, k)
+        own = torch.arange(start, stop, device=x.device)
+        near_x = _nearest(_products.squared_distances(x, norms_x, groups_x, own), start, k)
+        near_y = _nearest(_products.squared_distances(y, norms_y, groups_y, own), start, k)
         common += (near_x & near_y).sum()
     return common
 

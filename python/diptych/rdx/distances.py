@@ -107,11 +107,7 @@ def local_scales(distances: torch.Tensor) -> torch.Tensor:
 
 def _ranks_among(items: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Ranks (k, k) of the items among all n, from their rows of distances; ties by index, self 0."""
-    rows[torch.arange(len(items), device=items.device), items] = -torch.inf
-    order = rows.argsort(dim=1, stable=True)
-    places = torch.arange(rows.shape[1], device=items.device)
-    ranks = torch.empty_like(order).scatter_(1, order, places.expand_as(order))
-    return ranks[:, items].double()
+    return ops.neighbor_ranks(distances=rows, items=items, check=False)[:, items].double()
 
 
 def _largest_distance(x: torch.Tensor) -> float:
