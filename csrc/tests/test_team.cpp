@@ -5,6 +5,7 @@
 #include "../core/knn_team.hpp"
 #include "../core/lloyd_team.hpp"
 #include "../core/rank_team.hpp"
+#include "../cpu/dispatch.hpp"
 #include "check.hpp"
 #include "data.hpp"
 
