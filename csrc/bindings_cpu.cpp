@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <stdexcept>
+#include <tuple>
 
 #include "bindings/knn.hpp"
 #include "bindings/correlation.hpp"
@@ -184,6 +185,21 @@ void bind_block_product(py::module_& m, Operations::BlockProduct<F> Operations::
      py::arg("threads"));
 }
 
+template <class F>
+void bind_symmetric_range(py::module_& m, Operations::SymmetricRange<F> Operations::*op) {
+  m.def("symmetric_range", [op](const Array<F>& matrix, int threads) {
+    const auto n = matrix.shape(0);
+    require(matrix.shape(1) == n, "matrix: expected (n, n)");
+    const F* entries = matrix.data();
+    F bounds[3];
+    {
+      py::gil_scoped_release release;
+      (operations().*op)(entries, n, bounds, usable_threads(threads));
+    }
+    return std::make_tuple(bounds[0], bounds[1], bounds[2]);
+  }, py::arg("matrix").noconvert(), py::arg("threads"));
+}
+
 void bind_kmeans(py::module_& m) {
   m.def("kmeans", [](const Array<double>& x, Array<double>& centers, Array<std::int64_t>& labels,
                      Array<double>& inertia, int max_iter, double threshold, int threads) {
@@ -225,6 +241,8 @@ PYBIND11_MODULE(_cpu, m) {
   bind_knn<double>(m, &Operations::knn_f64);
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
+  bind_symmetric_range<float>(m, &Operations::symmetric_range_f32);
+  bind_symmetric_range<double>(m, &Operations::symmetric_range_f64);
   bind_kmeans(m);
   diptych::bindings::bind_knn_family(m);
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);

@@ -96,6 +96,12 @@ struct Operations {
   BlockProduct<float> block_product_f32;
   BlockProduct<double> block_product_f64;
 
+  // matrix (n, n) -> its smallest entry, its largest (NaN if any is NaN or Inf) and the largest |a_ij - a_ji|.
+  template <class F>
+  using SymmetricRange = void (*)(const F* matrix, std::int64_t n, F* bounds, int threads);
+  SymmetricRange<float> symmetric_range_f32;
+  SymmetricRange<double> symmetric_range_f64;
+
   // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
                  double* centers, std::int64_t* labels, double* inertia, int threads);

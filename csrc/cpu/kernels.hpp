@@ -53,6 +53,9 @@ void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F
 template <class F>
 void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t n, F* out, int threads);
 
+template <class F>
+void symmetric_range(const F* matrix, std::int64_t n, F* bounds, int threads);
+
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
 

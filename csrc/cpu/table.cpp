@@ -13,6 +13,7 @@ const Operations table = {
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
+    symmetric_range<float>,    symmetric_range<double>,
     kmeans,
     nearest_scan<float>,       nearest_scan<double>,
     nearest_finish<float, float>, nearest_finish<double, float>, nearest_finish<double, double>,

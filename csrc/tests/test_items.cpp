@@ -85,3 +85,29 @@ TEST(centring_keeps_integers_and_multiples_exact) {
   operations().center_f32(x.data(), 2, 2, centred.data(), 1);
   CHECK(centred[1] == infinity && centred[3] == 3, "a column without a mean stays as it is");
 }
+
+TEST(symmetric_range_sees_every_entry_and_its_mirror_image) {
+  for (const std::int64_t n : {1, 2, 63, 64, 65, 200}) {
+    std::vector<float> matrix(n * n);
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t j = 0; j < n; ++j) matrix[i * n + j] = 1.0f + static_cast<float>((i + j) % 7);
+    for (const std::int64_t place : {std::int64_t(0), n * n / 2, n * n - 1}) {
+      std::vector<float> bounds(3), changed = matrix;
+      changed[place] = -3;
+      operations().symmetric_range_f32(changed.data(), n, bounds.data(), 2);
+      float low = 99, high = -99, gap = 0;
+      for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+          low = std::fmin(low, changed[i * n + j]);
+          high = std::fmax(high, changed[i * n + j]);
+          gap = std::fmax(gap, std::fabs(changed[i * n + j] - changed[j * n + i]));
+        }
+      CHECK(bounds == std::vector<float>({low, high, gap}), std::to_string(n));
+      for (const float strange : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+        changed[place] = strange;
+        operations().symmetric_range_f32(changed.data(), n, bounds.data(), 1);
+        CHECK(std::isnan(bounds[1]), "not finite at " + std::to_string(place));
+      }
+    }
+  }
+}

@@ -1,13 +1,15 @@
 """The leading eigenvectors of a normalised affinity, by matrix-vector products alone."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
+from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, returner, to_tensor
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
 from diptych.ops._dispatch import asking_is_cheap, choose
 from diptych.ops._thin_product import thin_product
 
@@ -100,16 +102,24 @@ def checked_affinity(affinity: Array, check: bool | None) -> torch.Tensor:
     tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
     if tensor.device.type == "cpu" if check is None else check:
-        _checks.finite("affinity", tensor)
-        if float(tensor.min()) < 0:
-            raise ValueError(f"affinity: expected entries >= 0, found {float(tensor.min())}")
-        gap = max(
-            float((rows - columns.T).abs().max())
-            for rows, columns in zip(tensor.split(_ROWS, 0), tensor.split(_ROWS, 1), strict=True)
-        )
-        if gap > 1e-4 * float(tensor.max()):
+        low, high, gap = _range(tensor)
+        if not math.isfinite(high):
+            _checks.finite("affinity", tensor)
+        if low < 0:
+            raise ValueError(f"affinity: expected entries >= 0, found {low}")
+        if gap > 1e-4 * high:
             raise ValueError(f"affinity: expected a symmetric matrix, entries differ by {gap:.3g}")
     return tensor
+
+
+def _range(matrix: torch.Tensor) -> tuple[float, float, float]:
+    """The smallest entry, the largest (NaN where one is not finite) and the largest |a_ij - a_ji|."""
+    if matrix.device.type == "cpu" and matrix.is_contiguous():
+        return _cpu.symmetric_range(numpy_view(matrix), torch.get_num_threads())
+    low, high = (bound.item() for bound in matrix.aminmax())
+    pairs = zip(matrix.split(_ROWS, 0), matrix.split(_ROWS, 1), strict=True)
+    gap = max(float((rows - columns.T).abs().max()) for rows, columns in pairs)
+    return low, high if low > -math.inf else math.nan, gap
 
 
 class _NormalizedAffinity:
@@ -209,18 +219,18 @@ def _orthonormalized(
     time after normalising, which also clears the directions QR fills up with where the rest has no full rank.
     """
     overlap = rows @ basis.T
-    factor = torch.linalg.qr if asking_is_cheap(rows) else _cholesky_qr
-    fresh, remainder = factor((rows - overlap @ basis).T)
+    fresh, remainder = _cholesky_qr((rows - overlap @ basis).T)
     along = basis @ fresh
-    again, turn = factor(fresh - basis.T @ along)
+    again, turn = _cholesky_qr(fresh - basis.T @ along)
     return again.T, overlap + (along @ remainder).T, turn @ remainder
 
 
 def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """QR of a tall matrix (n, k) by products: the Cholesky factor of its Gram matrix, in float64.
 
-    A Householder QR of this shape keeps a GPU waiting for every column. Called twice in a row, as here, it
-    gives an orthogonal factor (Yamamoto et al. 2015); without full rank, Householder it is.
+    A Householder QR of this shape keeps a GPU waiting for every column, and a CPU is slow at it too. Called
+    twice in a row, as here, it gives an orthogonal factor (Yamamoto et al. 2015); without full rank,
+    Householder it is.
     """
     wide = columns.double()
     lower, failed = torch.linalg.cholesky_ex((wide.T @ wide).cpu())
