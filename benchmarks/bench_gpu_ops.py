@@ -1,4 +1,4 @@
-"""The ops on a GPU, beside what one would write in torch. The device's time, inputs and outputs on the device.
+"""The ops on a GPU, beside what one would write in torch: the device's time, all arrays on the device.
 
 Bytes that must move, for (n, n) matrices of 32-bit numbers (n = 20,000: 1.6 GB each):
 
