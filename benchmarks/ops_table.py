@@ -42,22 +42,20 @@ def figures(op: str, folder: Path = RESULTS) -> str:
             of = "copy" if row["unit"] == "GB/s" else "GEMM"
             limit = f"{float(row['share_of_limit']):.0%} of {of}"
         lines.append(f"| {what} | {seconds(row['p20_s'])} | {beside} | {ratio} | {limit} |")
-    missing = [
-        place
-        for place, there in (
-            ("a CPU", any(not row["file"].startswith("gpu_") for row in rows)),
-            ("a GPU", any(row["file"].startswith("gpu_") for row in rows)),
-        )
-        if not there
-    ]
+    measured = {"a CPU": not_gpu(rows), "a GPU": len(rows) > not_gpu(rows)}
+    missing = [place for place, there in measured.items() if not there]
     if missing:
-        lines += ["", f"Not measured on {' or '.join(missing)}."] if rows else [
-            f"Not measured on {' or '.join(missing)}."
-        ]
+        lines += [""] if rows else []
+        lines.append(f"Not measured on {' or '.join(missing)}.")
     machines = sorted({row["machine"] for row in rows})
     if machines:
         lines += ["", f"On {'; '.join(machines)}."]
     return "\n".join(lines)
+
+
+def not_gpu(rows: list[dict[str, str]]) -> int:
+    """How many rows come from a CPU's results."""
+    return sum(not row["file"].startswith("gpu_") for row in rows)
 
 
 def seconds(value: str) -> str:
