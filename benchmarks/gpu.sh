@@ -81,14 +81,15 @@ print(torch.cuda.get_device_name(), 'torch', torch.__version__, 'CUDA', torch.ve
 
 # The GPU's own architecture alone: a third of the compilation.
 architecture=$("$python" -c "import torch; print('%d%d' % torch.cuda.get_device_capability())")
-stage build 240 "$python" -m pip install --no-build-isolation --no-deps --target "$scratch/site" \
+stage build 240 "$python" -P -m pip install --no-build-isolation --no-deps --target "$scratch/site" \
   -C build-dir="$scratch/build" -C cmake.define.DIPTYCH_CUDA=ON \
   -C "cmake.define.DIPTYCH_CUDA_ARCHITECTURES=$architecture" "$repository" || finish
 export PYTHONPATH="$scratch/site${PYTHONPATH:+:$PYTHONPATH}"
 stage info 60 "$python" -P -c "
 import diptych
 info = diptych.build_info()
-print(info)
+print(diptych.__file__, info)
+assert diptych.__file__.startswith('$scratch'), 'another installation of diptych comes first: uninstall it'
 assert info['cuda_module'], 'the CUDA module is missing'" || finish
 
 mapfile -t tests < <(grep -rlE 'mark\.gpu|device: torch\.device' tests --include='test_*.py' | sort)
