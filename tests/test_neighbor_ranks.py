@@ -284,3 +284,24 @@ def test_any_distances_are_ranked_or_refused(distances: np.ndarray) -> None:
         row = int(np.flatnonzero(~np.isfinite(distances).all(1))[0])
         with pytest.raises(ValueError, match=f"distances: .* in row {row}$"):
             ops.neighbor_ranks(distances=distances)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+@pytest.mark.parametrize(
+    ("n", "dtype"), [(5003, torch.float32), (16_001, torch.float64), (27_001, torch.float32)]
+)
+def test_rows_of_every_length_on_a_gpu(n: int, dtype: torch.dtype) -> None:
+    # Short rows wait in shared memory, long ones in the device's; rows of many ties are sorted by digits.
+    generator = torch.Generator("cuda").manual_seed(n)
+    x = torch.randn(n, 8, generator=generator, device="cuda", dtype=dtype)
+    whole = torch.randint(0, 3, (n, 6), generator=generator, device="cuda").to(dtype)
+    for data, exact in ((x, False), (whole, True)):
+        distances = torch.cdist(data, data, compute_mode="donot_use_mm_for_euclid_dist")
+        found = ops.neighbor_ranks(distances=distances)
+        for start in (0, n // 2, n - 100):
+            expected = reference(distances=distances[start : start + 100], first_row=start)
+            assert torch.equal(found[start : start + 100], expected)
+        del distances
+        if exact:
+            assert torch.equal(ops.neighbor_ranks(data), found)

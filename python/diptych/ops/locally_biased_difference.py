@@ -34,7 +34,8 @@ def locally_biased_difference(
         gamma: Sensitivity, above 0.
         offset: Added to the minimum; the authors' published code has 1, the definition 0.
         out: Contiguous array of the result's shape and dtype to write into.
-        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"triton"`` (not for float64), ``"torch"``, or None to choose by
+            device.
         check: Refuse NaN, Inf and negative values. Default: on the CPU yes, on a GPU no.
 
     Returns:
@@ -57,7 +58,8 @@ def locally_biased_difference(
     else:
         result = to_output("out", out)
         _checks.output("out", result, tuple(tensor_a.shape), dtype, (tensor_a, tensor_b))
-    run = choose("locally_biased_difference", tensor_a.device, backend, _IMPLEMENTATIONS)
+    offered = _IMPLEMENTATIONS if dtype == torch.float32 else _DOUBLE_IMPLEMENTATIONS
+    run = choose("locally_biased_difference", tensor_a.device, backend, offered)
     run(tensor_a, tensor_b, gamma, offset, result)
     return returner(a)(result) if out is None else out
 
@@ -121,8 +123,15 @@ def _run_cuda(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out
         run(a.data_ptr(), b.data_ptr(), a.numel(), gamma, offset, out.data_ptr(), stream_of(a))
 
 
+def _run_triton(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out: torch.Tensor) -> None:
+    from diptych.kernels import locally_biased_difference as kernel
+
+    kernel.locally_biased_difference(a, b, gamma=gamma, offset=offset, out=out)
+
+
 def _run_torch(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out: torch.Tensor) -> None:
     out.copy_(reference(a, b, gamma, offset))
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "triton": _run_triton, "torch": _run_torch}
+_DOUBLE_IMPLEMENTATIONS = {name: run for name, run in _IMPLEMENTATIONS.items() if name != "triton"}

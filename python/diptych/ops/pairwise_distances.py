@@ -23,8 +23,8 @@ def pairwise_distances(
 ) -> Array:
     """Distance of every row of x to every row of y (to every row of x where y is not given).
 
-    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data. On the CPU
-    duplicate rows are looked for, and are at distance exactly zero.
+    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data. Duplicate rows
+    are at distance exactly zero: on the CPU they are looked for, in Triton all products are summed alike.
 
     Args:
         x: (n, d) embeddings. float32 and float64 are computed as such; float16, bfloat16 and short
@@ -32,7 +32,7 @@ def pairwise_distances(
         y: (m, d) embeddings, or None for x itself.
         metric: ``"euclidean"``, ``"sqeuclidean"`` or ``"cosine"`` (1 - cosine of the angle).
         out: (n, m) contiguous array of the result's dtype to write into.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"triton"`` (float32), ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no.
 
     Returns:
@@ -70,7 +70,8 @@ def pairwise_distances(
     else:
         result = to_output("out", out)
         _checks.output("out", result, shape, tensor_x.dtype, (tensor_x, tensor_y))
-    run = choose("pairwise_distances", tensor_x.device, backend, _IMPLEMENTATIONS)
+    offered = _IMPLEMENTATIONS if tensor_x.dtype == torch.float32 else _DOUBLE_IMPLEMENTATIONS
+    run = choose("pairwise_distances", tensor_x.device, backend, offered)
     run(tensor_x, None if y is None else tensor_y, metric, result)
     return returner(x)(result) if out is None else out
 
@@ -136,6 +137,18 @@ def _unit_rows(x: torch.Tensor) -> torch.Tensor:
     return scaled.div_(torch.linalg.vector_norm(scaled, dim=1, keepdim=True))
 
 
+def _run_triton(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Tensor) -> None:
+    from diptych.kernels import pairwise_distances as kernel
+
+    if metric == "cosine":
+        left = _unit_rows(x).contiguous()
+        right = left if y is None else _unit_rows(y).contiguous()
+    else:
+        both = _products.centered(x if y is None else torch.cat([x, y])).contiguous()
+        left, right = (both, both) if y is None else (both[: len(x)], both[len(x) :])
+    kernel.pairwise_distances(left, right, metric=metric, out=out)
+
+
 def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Tensor) -> None:
     out.copy_(reference(x, y, metric))
 
@@ -148,4 +161,5 @@ def _usable_for_cosine(name: str, tensor: torch.Tensor) -> None:
         raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "triton": _run_triton, "torch": _run_torch}
+_DOUBLE_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
