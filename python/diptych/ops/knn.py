@@ -165,15 +165,14 @@ def reference(
     y = x if y is None else y
     if metric == "cosine":
         x, y = _unit_rows(x), _unit_rows(y)
-    distances = torch.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
+    x, y = x.double(), y.double()
+    squares = torch.stack([(row - y).square_().sum(1) for row in x])
     if exclude_self:
         rows = torch.arange(len(x), device=x.device)
-        distances[rows, rows + first_row] = torch.inf
-    distances, indices = distances.sort(dim=1, stable=True)
-    distances, indices = distances[:, :k], indices[:, :k]
-    if metric != "euclidean":
-        distances = distances.square() * (0.5 if metric == "cosine" else 1)
-    return distances, indices
+        squares[rows, rows + first_row] = torch.inf
+    squares, indices = squares.sort(dim=1, stable=True)
+    squares, indices = squares[:, :k], indices[:, :k]
+    return {"euclidean": squares.sqrt(), "sqeuclidean": squares, "cosine": squares / 2}[metric], indices
 
 
 def _unit_rows(x: torch.Tensor) -> torch.Tensor:
