@@ -345,5 +345,7 @@ def test_refuses_other_types() -> None:
         ops.knn(x53, 2.5)
     with pytest.raises(TypeError, match="x: expected an array of real numbers"):
         ops.knn(np.array(["a"]), 1)
-    with pytest.raises(TypeError, match=r"out: expected a pair of arrays \(distances, indices\), found Tensor"):
+    with pytest.raises(
+        TypeError, match=r"out: expected a pair of arrays \(distances, indices\), found Tensor"
+    ):
         ops.knn(x53, 2, out=pair[0])

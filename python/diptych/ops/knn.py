@@ -293,9 +293,7 @@ class _Search:
             numpy_view(torch.empty(buffered)),
         )
 
-    def run_symmetric(
-        self, kind: tuple[bool, float], distances: torch.Tensor, indices: torch.Tensor
-    ) -> None:
+    def run_symmetric(self, kind: tuple[bool, float], distances: torch.Tensor, indices: torch.Tensor) -> None:
         """Each product serves both of its items: only tiles on and above the diagonal are made.
 
         In this order, row by row of tiles, every item meets the others by ascending index.
