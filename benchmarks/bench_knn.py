@@ -3,17 +3,17 @@
 Counted for n = 20,000, d = 128, k = 64, float32, two threads:
 
 - products: n² d multiply-adds, 102 GFLOP; each serves both of its items, so 51 GFLOP are done;
-- the tiles (4 MiB, in the level-3 cache) are scanned once for their rows and once for their columns: n² values,
-  2 n² comparisons;
-- exact distances of about 1.1 k candidates per item: 3 n k d operations in float64, 0.5 GFLOP, and n k d values
-  gathered from the cache; a sort of each item's candidates.
+- the tiles (4 MiB, in the level-3 cache) are scanned once for their rows and once for their columns:
+  n² values, 2 n² comparisons in all;
+- exact distances of about 1.1 k candidates per item: 3 n k d operations in float64, 0.5 GFLOP, and n k d
+  values gathered from the cache; a sort of each item's candidates.
 
 The limit is the full product of all pairs at the GEMM rate of the same run: a share above 1 is what symmetry
-gains. With y given there is no symmetry, and the share is below 1. Mutual k-NN from ranks has to read one of the
-two n × n arrays, 100 MB at n = 5000, and one line of the other per neighbor.
+gains. With y given there is no symmetry, and the share is below 1. Mutual k-NN from ranks has to read one of
+the two n × n arrays, 100 MB at n = 5000, and one line of the other per neighbor.
 
-Every row's indices are first checked against distances taken in float64, which faiss and scikit-learn must agree
-with up to near-ties. Low dimension is what trees are for: the row with d = 3 is one we lose.
+Every row's indices are first checked against distances taken in float64, on every 100th item. Low dimension
+is what trees are for: the row with d = 3 is one we lose to scikit-learn's choice.
 
 Run: OMP_NUM_THREADS=2 pytest benchmarks/bench_knn.py
 """

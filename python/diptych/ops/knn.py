@@ -28,6 +28,10 @@ _ALONE = 1 << 14
 _CANDIDATE_BYTES = 1 << 26
 
 
+# Groups looked at on a GPU beyond those that products put first, and memory for them.
+_MORE_GROUPS = 8
+_TRITON_BYTES = 1 << 28
+
 # Entries whose largest lies between these can be squared and summed in float32, whatever d.
 _LEAST, _MOST = 1e-15, 1e15
 
@@ -332,6 +336,47 @@ class _Search:
         self.search.finish(start, *kind, *views, self.threads)
 
 
+def _run_triton(
+    x: torch.Tensor,
+    y: torch.Tensor | None,
+    k: int,
+    metric: str,
+    exclude_self: bool,
+    distances: torch.Tensor,
+    indices: torch.Tensor,
+) -> None:
+    from diptych.kernels import knn as kernels
+
+    if metric == "cosine":
+        x, y = _unit_rows(x), None if y is None else _unit_rows(y)
+    x, y = x.contiguous(), None if y is None else y.contiguous()
+    searched = x if y is None else y
+    points = _centred_points(x, y)
+    norms = points[-1].square().sum(1)
+    groups = -(-len(searched) // kernels.GROUP)
+    chosen = min(groups, k + _MORE_GROUPS)
+    scratch = 4 * groups + 32 * kernels.GROUP * chosen  # keys; squares, their order and items
+    for start, stop in _products.row_blocks(len(x), scratch, 1, _TRITON_BYTES):
+        keys = kernels.least_keys(points[0][start:stop], points[-1], norms, start, exclude_self)
+        # By position again, so that the candidates stand by index and a stable sort leaves ties so.
+        first = keys.sort(dim=1, stable=True).indices[:, :chosen].sort(dim=1).values
+        squares = kernels.squares_of_groups(x[start:stop], searched, first, start, exclude_self)
+        squares, order = (z[:, :k] for z in squares.sort(dim=1, stable=True))
+        group = first.gather(1, order // kernels.GROUP)
+        torch.add(group * kernels.GROUP, order % kernels.GROUP, out=indices[start:stop])
+        scaled = {"euclidean": squares.sqrt(), "cosine": squares / 2}.get(metric, squares)
+        distances[start:stop] = scaled
+
+
+def _centred_points(x: torch.Tensor, y: torch.Tensor | None) -> list[torch.Tensor]:
+    """x, or x and y, about the mean of those searched, as float32; integers stay so. Waits for no GPU."""
+    both = [x] if y is None else [x, y]
+    centre = both[-1].mean(0)
+    whole = torch.stack([(z == z.round()).all() for z in both]).all()
+    centre = torch.where(whole, centre.round(), centre)
+    return [(z - centre).float() for z in both]
+
+
 def _run_torch(
     x: torch.Tensor,
     y: torch.Tensor | None,
@@ -374,4 +419,4 @@ def _run_faiss(
     indices.copy_(items)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch, "faiss": _run_faiss}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}
