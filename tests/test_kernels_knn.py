@@ -49,8 +49,7 @@ def keys_by_definition(x: torch.Tensor, y: torch.Tensor, first_row: int, exclude
     return torch.stack([part.amin(1) for part in keys.split(32, dim=1)], 1)
 
 
-@pytest.mark.parametrize("m", SIZES)
-@pytest.mark.parametrize("d", [1, 31, 40])
+@pytest.mark.parametrize(("m", "d"), [(2, 1), (3, 40), (31, 7), (33, 31), (65, 33), (129, 40)])
 def test_least_keys(interpreted: ModuleType, m: int, d: int) -> None:
     y = integers(m, d, 9, m)  # products of integers are exact
     norms = y.square().sum(1)
@@ -61,7 +60,7 @@ def test_least_keys(interpreted: ModuleType, m: int, d: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("m", SIZES)
+@pytest.mark.parametrize("m", [2, 33, 65])
 def test_squares_of_groups(interpreted: ModuleType, m: int, dtype: torch.dtype) -> None:
     y = gaussian(m, 40, m, dtype)
     groups = -(-m // 32)
@@ -80,15 +79,14 @@ import torch
 from diptych import ops
 from helpers import gaussian, integers, with_duplicates
 for x, y in (
-    (gaussian(150, 20, 1), gaussian(333, 20, 2)),
-    (integers(150, 3, 3, 3), integers(333, 3, 3, 4)),
-    (with_duplicates(gaussian(150, 7, 5, torch.float64)), gaussian(333, 7, 6, torch.float64)),
-    (gaussian(150, 8, 7) + 1e3, gaussian(333, 8, 8) + 1e3),
+    (gaussian(12, 20, 1), gaussian(333, 20, 2)),
+    (integers(35, 3, 3, 3), integers(333, 3, 3, 4)),
+    (with_duplicates(gaussian(12, 7, 5, torch.float64)), gaussian(333, 7, 6, torch.float64)),
 ):
     for metric in ("euclidean", "sqeuclidean", "cosine"):
         if metric == "cosine" and ((x == 0).all(1).any() or (y == 0).all(1).any()):
             continue
-        for searched, k in ((None, 1), (None, 5), (None, 149), (y, 3)):
+        for searched, k in ((None, 2), (y, 1)):
             found = ops.knn(x, k, searched, metric=metric, backend="triton")
             assert ops.last_backend() == "triton"
             expected = ops.knn(x, k, searched, metric=metric, backend="cpu")
@@ -103,32 +101,35 @@ def test_the_op_runs_them_by_name() -> None:
     subprocess.run([sys.executable, "-c", PROGRAM], env=environment, check=True, timeout=240)
 
 
-@pytest.mark.parametrize("capability", [80, 90, 100])
-@pytest.mark.parametrize("pointer", ["*fp32", "*fp64"])
-def test_compile_without_a_gpu(monkeypatch: pytest.MonkeyPatch, capability: int, pointer: str) -> None:
-    monkeypatch.setenv("TRITON_INTERPRET", "0")
-    from triton import compile as compile_kernel
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
+# In a process of its own: triton's interpreter leaves traces in its language that the compiler trips over.
+COMPILE = """
+from triton import compile as compile_kernel
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from diptych.kernels import knn
 
-    module = load(interpret=False)
-    target = GPUTarget("cuda", capability, 32)
-    signature = {"x_ptr": pointer, "y_ptr": pointer, "chosen_ptr": "*i64", "out_ptr": "*fp64"}
-    signature |= dict.fromkeys(("m", "d", "chosen", "first_row"), "i32")
+def ptx_of(kernel, signature, constants, capability):
+    source = ASTSource(kernel, signature | dict.fromkeys(constants, "constexpr"), constants)
+    return compile_kernel(source, target=GPUTarget("cuda", capability, 32)).asm["ptx"]
+
+for capability in (80, 90, 100):
     constants = {"EXCLUDE_SELF": True, "GROUP": 32, "DEPTH": 32}
-    source = ASTSource(module._squares_kernel, signature | dict.fromkeys(constants, "constexpr"), constants)
-    assert "fma.rn.f64" in compile_kernel(source, target=target).asm["ptx"]
-    if pointer == "*fp64":
-        return
-    signature = dict.fromkeys(("x_ptr", "y_ptr", "norms_ptr", "out_ptr"), pointer)
+    for pointer in ("*fp32", "*fp64"):
+        signature = {"x_ptr": pointer, "y_ptr": pointer, "chosen_ptr": "*i64", "out_ptr": "*fp64"}
+        signature |= dict.fromkeys(("m", "d", "chosen", "first_row"), "i32")
+        assert "fma.rn.f64" in ptx_of(knn._squares_kernel, signature, constants, capability)
+    signature = dict.fromkeys(("x_ptr", "y_ptr", "norms_ptr", "out_ptr"), "*fp32")
     signature |= dict.fromkeys(("n", "m", "d", "groups", "first_row"), "i32")
     constants |= {"ROWS": 64, "COLUMNS": 128}
-    source = ASTSource(
-        module._least_keys_kernel, signature | dict.fromkeys(constants, "constexpr"), constants
-    )
-    ptx = compile_kernel(source, target=target).asm["ptx"]
+    ptx = ptx_of(knn._least_keys_kernel, signature, constants, capability)
     assert "fma.rn.f32" in ptx
-    assert "tf32" not in ptx  # rounding to 10 bits would decide which groups are looked at
+    assert "tf32" not in ptx  # ten bits would decide which groups are looked at
+"""
+
+
+def test_compile_without_a_gpu() -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    subprocess.run([sys.executable, "-c", COMPILE], env=environment, check=True, timeout=240)
 
 
 @pytest.mark.gpu
