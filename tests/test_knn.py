@@ -23,7 +23,7 @@ DTYPES = (torch.float32, torch.float64)
 def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search by products, in several tiles, however few the items."""
     monkeypatch.setattr(module, "_FEW", 0)
-    monkeypatch.setattr(module, "_TILE", 40)
+    monkeypatch.setattr("diptych.ops._nearest_search._TILE", 40)
 
 
 def by_brute_force(
