@@ -64,6 +64,7 @@ OPS: dict[str, Callable[[Any], Any]] = {
     "neighbor_ranks": ops.neighbor_ranks,
     "kmeans": lambda x: ops.kmeans(x, 3).labels,
     "mutual_knn": lambda x: ops.mutual_knn(x, x, 3),
+    "knn": lambda x: ops.knn(x, 3).distances,
     "linear_cka": lambda x: ops.linear_cka(x, X[:, :3].copy()),
 }
 

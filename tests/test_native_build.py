@@ -24,7 +24,7 @@ from diptych import _cpu, ops
 x = np.random.default_rng(0).integers(0, 9, (129, 5)).astype(np.float32)
 y = np.random.default_rng(1).integers(0, 9, (129, 5)).astype(np.float32)
 a, b = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
-exact = [a, b, ops.pairwise_distances(x)]
+exact = [a, b, ops.pairwise_distances(x), *ops.knn(x, 9), *ops.knn(np.tile(x, (3, 1)), 9)]
 ab, ba = ops.difference_affinity(a, b)
 print(json.dumps({
     "level": _cpu.simd_level(),
