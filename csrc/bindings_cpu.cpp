@@ -170,6 +170,8 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_kmeans(m);
+  diptych::bindings::bind_gather_columns<float>(m, &Operations::gather_columns_f32);
+  diptych::bindings::bind_gather_columns<double>(m, &Operations::gather_columns_f64);
   diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
   diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
 }

@@ -12,6 +12,7 @@ const Operations table = {
     block_product<float>,      block_product<double>,
     kmeans,
     lasso<float>,              lasso<double>,
+    gather_columns<float>,     gather_columns<double>,
     lasso_small<float>,        lasso_small<double>,
 };
 
