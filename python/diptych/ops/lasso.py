@@ -9,7 +9,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 from diptych.ops._lasso_sets import LassoSets, Solver, Subproblem, Training, gaps, running_sum
 
 # Multiply-adds below which one plain C++ loop is faster than a product from BLAS for each step.
@@ -308,6 +308,30 @@ def _solve_cpu(subproblems: list[Subproblem], max_iter: int) -> None:
     _unflatten(flat, subproblems)
 
 
+def _solve_cuda(subproblems: list[Subproblem], max_iter: int) -> None:
+    cuda: Any = cuda_module()
+    flat, device = _flatten(subproblems), subproblems[0].gram.device
+    matrices = [sub.gram for sub in subproblems]
+    addresses = [matrices[group][model].data_ptr() for group, model in flat.models.tolist()]
+    features = len(flat.gradient)
+    kind = "float32" if matrices[0].dtype == torch.float32 else "float64"
+    solve = getattr(cuda, f"lasso_{kind}")
+    gram, starts = torch.tensor(addresses, device=device), flat.starts.to(device)
+    with torch.cuda.device(device):
+        workspace = torch.empty(cuda.lasso_workspace(features), dtype=torch.uint8, device=device)
+        solve(
+            gram.data_ptr(),
+            starts.data_ptr(),
+            len(addresses),
+            features,
+            *(part.data_ptr() for part in flat[2:]),
+            max_iter,
+            workspace.data_ptr(),
+            stream_of(gram),
+        )
+    _unflatten(flat, subproblems)
+
+
 def _solve_torch(subproblems: list[Subproblem], max_iter: int) -> None:
     """Accelerated proximal gradient (Beck & Teboulle 2009) with restarts (O'Donoghue & Candès 2015)."""
     for sub in subproblems:
@@ -352,4 +376,8 @@ def _run_torch(*arguments: Any) -> Solved:
     return _run_sets(_solve_torch, *arguments)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+def _run_cuda(*arguments: Any) -> Solved:
+    return _run_sets(_solve_cuda, *arguments)
+
+
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
