@@ -181,7 +181,7 @@ class LassoSets:
         if p <= _WHOLE:
             features = torch.arange(p, device=self.x.device)
             return [_Group(self.training, every, features, self.training.sorted(self.x.T).T)]
-        scores = product(self.training.unsorted(self.y).to(self.x.dtype), self.x).abs()
+        scores = _thin_product(self.training.unsorted(self.y).to(self.x.dtype), self.x).abs()
         best = scores.topk(_FEATURES, dim=1).indices
         union = best.unique()
         if len(union) ** 2 <= best.numel() * _FEATURES:
@@ -225,19 +225,19 @@ class LassoSets:
             self.coefficients[:, group.targets].index_copy_(2, group.features, coefficients)
             self.passes[:, group.targets] = solved.passes
             models, targets, features = coefficients.shape
-            fit = coefficients.view(-1, features) @ group.columns.double().T
-            self.residuals[:, group.targets] = self.y[group.targets] - fit.view(models, targets, -1)
+            fit = (group.columns.double() @ coefficients.view(-1, features).T).T
+            self.residuals[:, group.targets] = self.y[group.targets] - fit.unflatten(0, (models, targets))
         self._held_out(self.residuals)
 
     def _evaluate(self, chosen: torch.Tensor, exact: bool) -> None:
         """Refresh gradients and gaps of the chosen problems (K, t) from all of x."""
         rows = self.training.unsorted(self.residuals[chosen])
-        if exact:
+        if exact and self.x.dtype != torch.float64:
             products = rows.new_zeros(len(rows), self.x.shape[1])
             for start, stop in row_blocks(self.x.shape[0], self.x.shape[1], 8, 1 << 25):
                 products.addmm_(rows[:, start:stop], self.x[start:stop].double())
         else:
-            products = product(rows.to(self.x.dtype), self.x).double()
+            products = _thin_product(rows.to(self.x.dtype), self.x).double()
         counts = self.counts.expand_as(chosen)[chosen]
         products /= counts[:, None]
         self.gradient[chosen] = products
@@ -285,6 +285,13 @@ class LassoSets:
         for residual, fold in zip(residuals, self.training.folds, strict=True):
             residual[:, fold] = 0
         return residuals
+
+
+def _thin_product(rows: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+    """rows @ x; BLAS is up to a fifth faster where the number of rows fills its tiles."""
+    count = len(rows)
+    missing = -count % 8 if count > 1 else 0
+    return product(torch.nn.functional.pad(rows, (0, 0, 0, missing)), x)[:count]
 
 
 def gaps(
