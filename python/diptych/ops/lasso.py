@@ -99,12 +99,13 @@ def lasso(
     coef, gap, passes, missed = run(features, columns, weights, training, tol, max_iter)
     if missed:
         _warn(missed, gap, tol, max_iter)
-    if targets.ndim == 1:
-        coef, gap, passes = coef[:, :, 0], gap[:, 0], passes[:, 0]
-    if folds is None:
-        coef, gap, passes = coef[0], gap[0], passes[0]
+    models, own = gap.shape[:1] if folds is not None else (), targets.shape[1:]
     give_back = returner(x)
-    return LassoResult(give_back(coef), give_back(gap), give_back(passes))
+    return LassoResult(
+        give_back(coef.view((*models, features.shape[1], *own))),
+        give_back(gap.view((*models, *own))),
+        give_back(passes.view((*models, *own))),
+    )
 
 
 def reference(
