@@ -248,6 +248,8 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
   diptych::bindings::bind_nnls(m);
+  diptych::bindings::bind_gather_columns<float>(m, &Operations::gather_columns_f32);
+  diptych::bindings::bind_gather_columns<double>(m, &Operations::gather_columns_f64);
   diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
   diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
 }

@@ -168,14 +168,20 @@ struct Operations {
   Nnls<double> nnls_f64;
 
   // Problems side by side: number i has the features starts[i] .. starts[i+1] of gradient and coefficients
-  // and the Gram matrix at gram_starts[i], which several may share (see core/lasso_problem.hpp).
+  // and the Gram matrix gram[i], which several may share (see core/lasso_problem.hpp).
   template <class F>
-  using Lasso = void (*)(const F* gram, const std::int64_t* gram_starts, const std::int64_t* starts,
-                         std::int64_t problems, const double* alpha, const double* tolerance,
-                         const double* residual, double* gradient, double* coefficients,
+  using Lasso = void (*)(const F* const* gram, const std::int64_t* starts, std::int64_t problems,
+                         const double* alpha, const double* tolerance, const double* residual, double* gradient, double* coefficients,
                          std::int32_t* passes, int max_passes, int threads);
   Lasso<float> lasso_f32;
   Lasso<double> lasso_f64;
+
+  // x (n, p) -> out (n, count), out[i, j] = x[order[i], columns[j]]; without an order, of row i.
+  template <class F>
+  using GatherColumns = void (*)(const F* x, const std::int64_t* order, std::int64_t n, std::int64_t p,
+                                 const std::int64_t* columns, std::int64_t count, F* out, int threads);
+  GatherColumns<float> gather_columns_f32;
+  GatherColumns<double> gather_columns_f64;
 
   // x (n, p), y (n, t) -> coefficients (models, p, t), gaps and passes (models, t); returns how many problems
   // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]].

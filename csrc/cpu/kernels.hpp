@@ -89,9 +89,13 @@ void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max
           F* out, std::int64_t* report, int threads);
 
 template <class F>
-void lasso(const F* gram, const std::int64_t* gram_starts, const std::int64_t* starts, std::int64_t problems,
-           const double* alpha, const double* tolerance, const double* residual, double* gradient,
-           double* coefficients, std::int32_t* passes, int max_passes, int threads);
+void lasso(const F* const* gram, const std::int64_t* starts, std::int64_t problems, const double* alpha,
+           const double* tolerance, const double* residual, double* gradient, double* coefficients,
+           std::int32_t* passes, int max_passes, int threads);
+
+template <class F>
+void gather_columns(const F* x, const std::int64_t* order, std::int64_t n, std::int64_t p,
+                    const std::int64_t* columns, std::int64_t count, F* out, int threads);
 
 template <class F>
 std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,

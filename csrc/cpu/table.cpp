@@ -23,6 +23,7 @@ const Operations table = {
     average_ranks<float>,      average_ranks<double>,
     nnls<float>,               nnls<double>,
     lasso<float>,              lasso<double>,
+    gather_columns<float>,     gather_columns<double>,
     lasso_small<float>,        lasso_small<double>,
 };
 

@@ -63,8 +63,8 @@ def kmeans(
     threads: int,
 ) -> None: ...
 def lasso(
-    gram: NDArray[Any],
-    gram_starts: NDArray[Any],
+    grams: list[NDArray[Any]],
+    models: NDArray[Any],
     starts: NDArray[Any],
     alpha: NDArray[Any],
     tolerance: NDArray[Any],
@@ -74,6 +74,9 @@ def lasso(
     passes: NDArray[Any],
     max_passes: int,
     threads: int,
+) -> None: ...
+def gather_columns(
+    x: NDArray[Any], order: NDArray[Any] | None, columns: NDArray[Any], out: NDArray[Any], threads: int
 ) -> None: ...
 def lasso_small(
     x: NDArray[Any],

@@ -92,3 +92,34 @@ def difference_affinity_float64(
     out_ba: int,
     stream: int,
 ) -> None: ...
+def lasso_workspace(features: int) -> int: ...
+def lasso_float32(
+    gram: int,
+    starts: int,
+    problems: int,
+    features: int,
+    alpha: int,
+    tolerance: int,
+    residual: int,
+    gradient: int,
+    coefficients: int,
+    passes: int,
+    max_passes: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def lasso_float64(
+    gram: int,
+    starts: int,
+    problems: int,
+    features: int,
+    alpha: int,
+    tolerance: int,
+    residual: int,
+    gradient: int,
+    coefficients: int,
+    passes: int,
+    max_passes: int,
+    workspace: int,
+    stream: int,
+) -> None: ...

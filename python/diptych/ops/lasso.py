@@ -1,6 +1,7 @@
 """The lasso of many targets, and of the folds of a cross-validation, from shared work."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -8,7 +9,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 from diptych.ops._lasso_sets import LassoSets, Solver, Subproblem, Training, gaps, running_sum
 
 # Multiply-adds below which one plain C++ loop is faster than a product from BLAS for each step.
@@ -39,14 +40,15 @@ def lasso(
 ) -> LassoResult:
     """Minimise |y - Xw|²/2n + alpha |w|₁ for every target, and for every fold's training set.
 
-    The objective is that of scikit-learn and celer, without intercept: standardise x and y before. With folds,
-    model f is trained on the items outside fold f, and n is their number.
+    The objective is that of scikit-learn and celer, without intercept: standardise x and y before. With
+    folds, model f is trained on the items outside fold f, and n is their number.
 
     Working sets of features grow by those that violate optimality, as in celer (Massias, Gramfort & Salmon
-    2018). Their Gram matrices come once for all targets and folds that share them, a fold's training set being
-    the sum of the other folds. On them runs coordinate descent (Friedman, Hastie & Tibshirani 2010, sec. 2.2)
-    with gap-safe screening (Ndiaye et al. 2017). One product with all of x then gives every problem's
-    gradient and gap. Small problems see all features at once.
+    2018). Their Gram matrices come once for all targets and folds that share them, a fold's training set
+    being the sum of the other folds. On them runs coordinate descent (Friedman, Hastie & Tibshirani 2010,
+    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017) and Anderson extrapolation (Bertrand & Massias
+    2021). One product with all of x then gives every problem's gradient and gap. Small problems see all
+    features at once.
 
     Args:
         x: (n, p) features, float32 or float64, by rows or by columns.
@@ -63,8 +65,8 @@ def lasso(
     Returns:
         :class:`LassoResult`. A feature that is zero on all training items gets coefficient 0; of equal
         features any share of the weight is a solution. Where a problem is not solved within max_iter passes
-        or to the precision of float64, a ``sklearn.exceptions.ConvergenceWarning`` tells how many and the
-        largest gap; the coefficients are then the best found.
+        or to the precision of the coefficients (in float32 about 1e-7 |y|²/n), a
+        ``sklearn.exceptions.ConvergenceWarning`` tells how many and the largest gap.
 
     Complexity:
         With u the features in the working sets of a target (a little over the nonzero coefficients; all p if
@@ -97,12 +99,13 @@ def lasso(
     coef, gap, passes, missed = run(features, columns, weights, training, tol, max_iter)
     if missed:
         _warn(missed, gap, tol, max_iter)
-    if targets.ndim == 1:
-        coef, gap, passes = coef[:, :, 0], gap[:, 0], passes[:, 0]
-    if folds is None:
-        coef, gap, passes = coef[0], gap[0], passes[0]
+    models, own = gap.shape[:1] if folds is not None else (), targets.shape[1:]
     give_back = returner(x)
-    return LassoResult(give_back(coef), give_back(gap), give_back(passes))
+    return LassoResult(
+        give_back(coef.view((*models, features.shape[1], *own))),
+        give_back(gap.view((*models, *own))),
+        give_back(passes.view((*models, *own))),
+    )
 
 
 def reference(
@@ -180,7 +183,9 @@ def _training(folds: int | Array | None, x: torch.Tensor) -> Training:
     sizes = torch.bincount(tags + 1, minlength=high + 2).tolist()
     for fold, size in enumerate(sizes[1:]):
         if size == 0 or size == n:
-            raise ValueError(f"folds: expected items inside and outside fold {fold}, found {size} of {n} inside")
+            raise ValueError(
+                f"folds: expected items inside and outside fold {fold}, found {size} of {n} inside"
+            )
     starts = running_sum(sizes)[1:]
     if bool((tags[1:] >= tags[:-1]).all()):
         return Training(n, starts, None, None)
@@ -193,7 +198,7 @@ def _warn(missed: int, gap: torch.Tensor, tol: float, max_iter: int) -> None:
 
     warnings.warn(
         f"lasso: {missed} of {gap.numel()} problems not solved to a duality gap of {tol:.3g} |y|²/n within "
-        f"max_iter = {max_iter} passes and the precision of float64; the largest gap is "
+        f"max_iter = {max_iter} passes and the precision of the coefficients; the largest gap is "
         f"{float(gap.max()):.3g}. Raise max_iter, tol or alpha",
         ConvergenceWarning,
         stacklevel=3,
@@ -257,9 +262,8 @@ def _run_cpu(
 class _Flat(NamedTuple):
     """Subproblems laid end to end: problem i has the vectors from starts[i] to starts[i + 1]."""
 
-    gram: torch.Tensor
-    gram_starts: torch.Tensor
-    starts: torch.Tensor
+    models: torch.Tensor  #: (problems, 2) which Gram matrix: that of which subproblem and model
+    starts: torch.Tensor  #: (problems + 1,)
     alpha: torch.Tensor
     tolerance: torch.Tensor
     residual: torch.Tensor
@@ -270,22 +274,17 @@ class _Flat(NamedTuple):
 
 def _flatten(subproblems: list[Subproblem]) -> _Flat:
     def flat(name: str) -> torch.Tensor:
-        parts = [getattr(sub, name).reshape(-1) for sub in subproblems]
-        return parts[0] if len(parts) == 1 else torch.cat(parts)
+        return torch.cat([getattr(sub, name).reshape(-1) for sub in subproblems])
 
-    sizes, gram_starts, end = [], [], 0
-    for sub in subproblems:
+    sizes, which = [], []
+    for number, sub in enumerate(subproblems):
         models, targets, size = sub.gradient.shape
         sizes += [size] * (models * targets)
-        gram_starts += [end + k * size * size for k in range(models) for _ in range(targets)]
-        end += models * size * size
-    weights = [sub.alpha.expand_as(sub.tolerance).reshape(-1) for sub in subproblems]
-    device = subproblems[0].gram.device
+        which += [(number, model) for model in range(models) for _ in range(targets)]
     return _Flat(
-        flat("gram"),
-        torch.tensor(gram_starts, device=device),
-        torch.tensor(running_sum(sizes), device=device),
-        torch.cat(weights),
+        torch.tensor(which),
+        torch.tensor(running_sum(sizes)),
+        torch.cat([sub.alpha.expand_as(sub.tolerance).reshape(-1) for sub in subproblems]),
         flat("tolerance"),
         flat("residual"),
         flat("gradient"),
@@ -304,12 +303,38 @@ def _unflatten(flat: _Flat, subproblems: list[Subproblem]) -> None:
 
 def _solve_cpu(subproblems: list[Subproblem], max_iter: int) -> None:
     flat = _flatten(subproblems)
-    _cpu.lasso(*(numpy_view(part) for part in flat), max_iter, torch.get_num_threads())
+    grams = [numpy_view(sub.gram) for sub in subproblems]
+    solve: Callable[..., None] = _cpu.lasso
+    solve(grams, *(numpy_view(part) for part in flat), max_iter, torch.get_num_threads())
+    _unflatten(flat, subproblems)
+
+
+def _solve_cuda(subproblems: list[Subproblem], max_iter: int) -> None:
+    cuda: Any = cuda_module()
+    flat, device = _flatten(subproblems), subproblems[0].gram.device
+    matrices = [sub.gram for sub in subproblems]
+    addresses = [matrices[group][model].data_ptr() for group, model in flat.models.tolist()]
+    features = len(flat.gradient)
+    kind = "float32" if matrices[0].dtype == torch.float32 else "float64"
+    solve = getattr(cuda, f"lasso_{kind}")
+    gram, starts = torch.tensor(addresses, device=device), flat.starts.to(device)
+    with torch.cuda.device(device):
+        workspace = torch.empty(cuda.lasso_workspace(features), dtype=torch.uint8, device=device)
+        solve(
+            gram.data_ptr(),
+            starts.data_ptr(),
+            len(addresses),
+            features,
+            *(part.data_ptr() for part in flat[2:]),
+            max_iter,
+            workspace.data_ptr(),
+            stream_of(gram),
+        )
     _unflatten(flat, subproblems)
 
 
 def _solve_torch(subproblems: list[Subproblem], max_iter: int) -> None:
-    """Accelerated proximal gradient with restarts (Beck & Teboulle 2009; O'Donoghue & Candès 2015, sec. 3.2)."""
+    """Accelerated proximal gradient (Beck & Teboulle 2009) with restarts (O'Donoghue & Candès 2015)."""
     for sub in subproblems:
         _descend(sub, max_iter)
 
@@ -352,4 +377,8 @@ def _run_torch(*arguments: Any) -> Solved:
     return _run_sets(_solve_torch, *arguments)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+def _run_cuda(*arguments: Any) -> Solved:
+    return _run_sets(_solve_cuda, *arguments)
+
+
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
