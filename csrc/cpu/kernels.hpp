@@ -47,8 +47,8 @@ void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max
             double* centers, std::int64_t* labels, double* inertia, int threads);
 
 template <class F>
-void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
-          F* out, std::int64_t* report, int threads);
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
+          std::int64_t* report, int threads);
 
 extern const Operations table;
 

@@ -102,7 +102,7 @@ void solve_piece(const Workspace& workspace, int thread, std::int64_t rows, cons
                           problem.b[j] = lanes.b[j * kLanes + lane];
                           problem.x[j] = lanes.x[j * kLanes + lane];
                         }
-                        const bool solved = exchange_one_by_one(solo, atoms, problem, limits.exchanges);
+                        const bool solved = rescue(solo, atoms, problem, limits);
                         finish_row(solo, atoms, problem, row, size, solved, out, report);
                       });
 }
@@ -110,8 +110,8 @@ void solve_piece(const Workspace& workspace, int thread, std::int64_t rows, cons
 }  // namespace
 
 template <class F>
-void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
-          F* out, std::int64_t* report, int threads) {
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
+          std::int64_t* report, int threads) {
   const Workspace workspace(k, d, threads);
   const std::int64_t pieces = (n + kRowsAtOnce - 1) / kRowsAtOnce;
   std::int64_t nonfinite = n, unsolved = n;
@@ -126,7 +126,7 @@ void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max
       wide_products(a + first * d, rows, workspace.unit_atoms(), k, d, workspace.columns(),
                     workspace.products(thread));
       NnlsReport found{n, n};
-      solve_piece(workspace, thread, rows, NnlsLimits{max_pivots, max_exchanges}, out + first * k, found);
+      solve_piece(workspace, thread, rows, NnlsLimits{limits[0], limits[1], limits[2]}, out + first * k, found);
       nonfinite = found.nonfinite + first < nonfinite ? found.nonfinite + first : nonfinite;
       unsolved = found.unsolved + first < unsolved ? found.unsolved + first : unsolved;
     }
@@ -135,9 +135,9 @@ void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max
   report[1] = unsolved;
 }
 
-template void nnls(const float*, const float*, std::int64_t, std::int64_t, int, int, int, float*, std::int64_t*,
-                   int);
-template void nnls(const double*, const double*, std::int64_t, std::int64_t, int, int, int, double*,
+template void nnls(const float*, const float*, std::int64_t, std::int64_t, int, const int*, float*,
+                   std::int64_t*, int);
+template void nnls(const double*, const double*, std::int64_t, std::int64_t, int, const int*, double*,
                    std::int64_t*, int);
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

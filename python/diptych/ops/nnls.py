@@ -9,10 +9,9 @@ from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 
-# Exchanges of block pivoting before Lawson and Hanson's method takes over (a problem of any size takes
-# about ten), and of that method before the row is given up (it takes about as many as there are atoms).
-_MAX_PIVOTS = 100
-_MAX_EXCHANGES = 10_000
+# What a row may take before the next method goes on with it: exchanges of block pivoting (about five are
+# usual), exchanges of active sets (about as many as there are atoms), sweeps of coordinate descent.
+_LIMITS = (40, 1000, 10_000)
 
 
 class NnlsFit(NamedTuple):
@@ -60,12 +59,13 @@ def nnls(
     Minimises |a_i - u_i W|² over u_i >= 0. One product with the dictionary makes each row a problem of k
     unknowns on the shared Gram matrix WWᵀ, which is solved exactly, in float64, by block principal pivoting
     (Kim & Park 2011, "Fast nonnegative matrix factorization: an active-set-like method and comparisons",
-    algorithm 2), until no coefficient and no gradient has the wrong sign to within 1e-12 relative. A row
-    that this does not settle goes on by Lawson and Hanson's active sets (1974, ch. 23).
+    algorithm 2), until the optimality conditions hold to 1e-12 relative: no coefficient is negative, the
+    gradient is zero where a coefficient is positive and nowhere negative. A row that this does not settle
+    goes on by Lawson and Hanson's active sets (1974, ch. 23), and at last by coordinate descent to 1e-9.
 
-    For float32 input the products are float32 if the condition of WWᵀ is surely below 1e4, else float64. An
-    atom that is a combination of others to within rounding (a duplicate) gets no coefficient beside them: the
-    minimiser returned is then one of many, always the same. An atom of zeros gets 0. The result is constant
+    Products are multiplied and summed in float64 whatever the input, so that near-collinear atoms cost no
+    accuracy but that of the input and of the result's dtype. Where atoms depend on each other (duplicates)
+    the minimiser returned is one of many, always the same. An atom of zeros gets 0. The result is constant
     for differentiation.
 
     Args:
@@ -82,15 +82,15 @@ def nnls(
         :class:`NnlsFit` of these and of |a_i - u_i W|, (n,).
 
     Complexity:
-        O(n d k) for the products, O(k² d) for the Gram matrix, and per row about five solves of
-        O(k³) operations. Memory beyond the result: O(k²) per thread; for float64 products of float32 input
-        8 n k bytes and a row block of 1 MiB; for residuals a row block of 4 MiB.
+        O(n d k) for the products, O(k² d + k³) for the Gram matrix and its inverse, and per row about four
+        solves of O(k³) operations. Memory beyond the result: 8 k d bytes, O(k²) and 256 rows of products per
+        thread; for residuals a row block of 4 MiB. Inputs that are not contiguous are copied.
 
     Raises:
         ValueError: Not matrices, d differs, k above 256, NaN or Inf, coefficients too large for the dtype, an
             ``out`` that does not fit or overlaps an input.
         TypeError: Not an array of real numbers.
-        RuntimeError: A row was not solved within ten thousand exchanges; none is known.
+        RuntimeError: No method solved a row; none is known.
     """
     rows, atoms = floating(to_tensor("a", a)).detach(), floating(to_tensor("w", w)).detach()
     _checks.matrix("a", rows)
@@ -166,7 +166,7 @@ def _refuse(a: torch.Tensor, w: torch.Tensor, report: tuple[int, int]) -> None:
             "scale the data or convert it to float64"
         )
     if unsolved < len(a):
-        raise RuntimeError(f"a: row {unsolved} was not solved within {_MAX_EXCHANGES} exchanges")
+        raise RuntimeError(f"a: row {unsolved} was not solved within {_LIMITS} steps of the three methods")
 
 
 def _residuals(a: torch.Tensor, w: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
@@ -182,8 +182,7 @@ def _run_cpu(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int, 
         numpy_view(a.contiguous()),
         numpy_view(w.contiguous()),
         numpy_view(out),
-        _MAX_PIVOTS,
-        _MAX_EXCHANGES,
+        _LIMITS,
         torch.get_num_threads(),
     )
 
