@@ -20,7 +20,7 @@ struct Atoms {
 
 // Rows of a Gram matrix are padded so that whole registers can be read.
 constexpr int kPadding = 8;
-DIPTYCH_HD inline int padded(int k) { return (k + kPadding - 1) / kPadding * kPadding; }
+DIPTYCH_HD constexpr int padded(int k) { return (k + kPadding - 1) / kPadding * kPadding; }
 
 // w (d,) -> the unit vector of its direction, (d,); returns the inverse of its norm. Zero for an atom of
 // zeros, or one so small that the inverse is no number.

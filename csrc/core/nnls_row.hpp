@@ -31,14 +31,13 @@ constexpr int kPanel = 4;
 
 enum State : int { kActive = 0, kPassive = 1, kBlocked = 2 };
 
-DIPTYCH_HD inline std::int64_t row_problem_numbers(int k) {
-  const std::int64_t column = padded(k) + kPadding;  // registers may reach past the last place
-  return column * (padded(k) + 7 + kPanel);
+DIPTYCH_HD constexpr std::int64_t row_problem_numbers(int k) {
+  return std::int64_t(padded(k) + kPadding) * (padded(k) + 7 + kPanel);
 }
 
 DIPTYCH_HD inline RowProblem row_problem(double* memory, int k) {
   RowProblem p;
-  p.column = padded(k) + kPadding;
+  p.column = padded(k) + kPadding;  // registers may reach past the last place
   const auto take = [&](int columns = 1) {
     double* here = memory;
     memory += columns * p.column;
@@ -172,12 +171,14 @@ DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, c
 }
 
 // The factor of the whole Gram matrix, for inverse_column.
-DIPTYCH_HD inline void factorize_all(const Atoms& atoms, const RowProblem& p) {
-  for (int j = 0; j < atoms.k; ++j) {
+template <class Team>
+DIPTYCH_HD inline void factorize_all(const Team& team, const Atoms& atoms, const RowProblem& p) {
+  for (int j = team.first(); j < atoms.k; j += team.step()) {
     p.members[j] = j;
     p.b[j] = 0;
   }
-  solve_passive_set(Solo{}, atoms, p, atoms.k, false);
+  team.wait();
+  solve_passive_set(team, atoms, p, atoms.k, false);
 }
 
 // Column j of the inverse of the matrix that factorize_all has seen, (padded(k),).

@@ -76,7 +76,7 @@ void prepare_atoms(const Workspace& workspace, const F* w, int k, std::int64_t d
     }
   }
 #pragma omp single
-  factorize_all(workspace.atoms(), workspace.row(0));
+  factorize_all(Solo{}, workspace.atoms(), workspace.row(0));
 #pragma omp for schedule(static)
   for (int j = 0; j < k; ++j)
     inverse_column(workspace.row(0), j, k, workspace.inverse() + static_cast<std::int64_t>(j) * padded(k));

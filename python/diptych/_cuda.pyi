@@ -68,3 +68,28 @@ def difference_affinity_float64(
     out_ba: int,
     stream: int,
 ) -> None: ...
+def nnls_workspace(n: int, d: int, k: int) -> int: ...
+def nnls_float32(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def nnls_float64(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
+    workspace: int,
+    stream: int,
+) -> None: ...

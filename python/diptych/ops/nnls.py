@@ -1,5 +1,6 @@
 """Non-negative least squares of many rows against one dictionary."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, overload
 
 import torch
@@ -7,7 +8,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 # What a row may take before the next method goes on with it: exchanges of block pivoting (about five are
 # usual), exchanges of active sets (about as many as there are atoms), sweeps of coordinate descent.
@@ -73,7 +74,7 @@ def nnls(
         w: (k, d) dictionary of k <= 256 atoms.
         return_residual: Return the residual norms, too.
         out: (n, k) contiguous array of the result's dtype to write into.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no; a row that
             holds them, or that no method solved, is then NaN.
 
@@ -84,7 +85,8 @@ def nnls(
     Complexity:
         O(n d k) for the products, O(k² d + k³) for the Gram matrix and its inverse, and per row about four
         solves of O(k³) operations. Memory beyond the result: 8 k d bytes, O(k²) and 256 rows of products per
-        thread; for residuals a row block of 4 MiB. Inputs that are not contiguous are copied.
+        thread; on a GPU 8 n k bytes of products and, above 16 atoms, at most 256 MiB of problems; for
+        residuals a row block of 4 MiB. Inputs that are not contiguous are copied.
 
     Raises:
         ValueError: Not matrices, d differs, k above 256, NaN or Inf, coefficients too large for the dtype, an
@@ -155,9 +157,9 @@ def _active_sets(row: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
             passive &= x > 0
 
 
-def _refuse(a: torch.Tensor, w: torch.Tensor, report: tuple[int, int]) -> None:
+def _refuse(a: torch.Tensor, w: torch.Tensor, report: Sequence[int] | torch.Tensor) -> None:
     """Raise for the rows that were not solved, if any."""
-    nonfinite, unsolved = report
+    nonfinite, unsolved = report.tolist() if isinstance(report, torch.Tensor) else report
     if nonfinite < len(a):
         _checks.finite("w", w)
         _checks.finite("a", a)
@@ -198,4 +200,18 @@ def _run_torch(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int
     return _first_nonfinite(out), len(out)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+def _run_cuda(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    cuda = cuda_module()
+    assert cuda is not None
+    a, w = a.contiguous(), w.contiguous()
+    (n, d), k = a.shape, len(w)
+    report = torch.empty(2, dtype=torch.int64, device=a.device)
+    workspace = torch.empty(cuda.nnls_workspace(n, d, k), dtype=torch.uint8, device=a.device)
+    run = cuda.nnls_float32 if a.dtype == torch.float32 else cuda.nnls_float64
+    addresses = (tensor.data_ptr() for tensor in (out, report, workspace))
+    with torch.cuda.device(a.device):
+        run(a.data_ptr(), w.data_ptr(), n, d, k, _LIMITS, *addresses, stream_of(a))
+    return report
+
+
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
