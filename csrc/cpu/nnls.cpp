@@ -14,6 +14,7 @@ using namespace core::DIPTYCH_ISA;
 
 constexpr int kRowsAtOnce = 256;  // enough that lanes running dry at the end of a piece cost little
 constexpr int kGramRows = 16;
+constexpr double kWorkForThreads = 1e5;  // multiplications that take as long as waking other threads
 
 // One allocation before the parallel region: the unit atoms (k, columns), their Gram matrix, and each
 // thread's products and problems.
@@ -112,24 +113,24 @@ void solve_piece(const Workspace& workspace, int thread, std::int64_t rows, cons
 template <class F>
 void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
           std::int64_t* report, int threads) {
+  const double each = double(k) * (d + double(k) * k);
+  if (each * n < kWorkForThreads) threads = 1;
   const Workspace workspace(k, d, threads);
   const std::int64_t pieces = (n + kRowsAtOnce - 1) / kRowsAtOnce;
   std::int64_t nonfinite = n, unsolved = n;
-#pragma omp parallel num_threads(threads)
-  {
-    prepare_atoms(workspace, w, k, d);
-#pragma omp for schedule(dynamic, 1) reduction(min : nonfinite, unsolved)
-    for (std::int64_t piece = 0; piece < pieces; ++piece) {
-      const std::int64_t first = piece * kRowsAtOnce;
-      const std::int64_t rows = n - first < kRowsAtOnce ? n - first : kRowsAtOnce;
-      const int thread = thread_index();
-      wide_products(a + first * d, rows, workspace.unit_atoms(), k, d, workspace.columns(),
-                    workspace.products(thread));
-      NnlsReport found{n, n};
-      solve_piece(workspace, thread, rows, NnlsLimits{limits[0], limits[1], limits[2]}, out + first * k, found);
-      nonfinite = found.nonfinite + first < nonfinite ? found.nonfinite + first : nonfinite;
-      unsolved = found.unsolved + first < unsolved ? found.unsolved + first : unsolved;
-    }
+#pragma omp parallel num_threads(each * k < kWorkForThreads ? 1 : threads)
+  prepare_atoms(workspace, w, k, d);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(min : nonfinite, unsolved)
+  for (std::int64_t piece = 0; piece < pieces; ++piece) {
+    const std::int64_t first = piece * kRowsAtOnce;
+    const std::int64_t rows = n - first < kRowsAtOnce ? n - first : kRowsAtOnce;
+    const int thread = thread_index();
+    wide_products(a + first * d, rows, workspace.unit_atoms(), k, d, workspace.columns(),
+                  workspace.products(thread));
+    NnlsReport found{n, n};
+    solve_piece(workspace, thread, rows, NnlsLimits{limits[0], limits[1], limits[2]}, out + first * k, found);
+    nonfinite = found.nonfinite + first < nonfinite ? found.nonfinite + first : nonfinite;
+    unsolved = found.unsolved + first < unsolved ? found.unsolved + first : unsolved;
   }
   report[0] = nonfinite;
   report[1] = unsolved;
