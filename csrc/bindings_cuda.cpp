@@ -1,10 +1,13 @@
 // diptych._cuda: the CUDA operations on raw device pointers and a raw stream. The Python layer owns the
 // memory, checks shapes and types, and makes the tensors' device the current one.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <array>
 #include <cstdint>
 #include <string>
 
+#include "cuda/nnls.hpp"
 #include "cuda/ops.hpp"
 
 namespace py = pybind11;
@@ -99,6 +102,15 @@ void bind_lasso(py::module_& m, const char* suffix) {
         py::arg("gram"), py::arg("starts"), py::arg("problems"), py::arg("features"), py::arg("alpha"),
         py::arg("tolerance"), py::arg("residual"), py::arg("gradient"), py::arg("coefficients"),
         py::arg("passes"), py::arg("max_passes"), py::arg("workspace"), py::arg("stream"),
+void bind_nnls(py::module_& m, const char* suffix) {
+  m.def((std::string("nnls_") + suffix).c_str(),
+        [](Address a, Address w, std::int64_t n, std::int64_t d, int k, const std::array<int, 3>& limits,
+           Address out, Address report, Address workspace, Address stream) {
+          diptych::cuda::nnls(at<const F>(a), at<const F>(w), n, d, k, limits.data(), at<F>(out),
+                              at<std::int64_t>(report), at<void>(workspace), at<CUstream_st>(stream));
+        },
+        py::arg("a"), py::arg("w"), py::arg("n"), py::arg("d"), py::arg("k"), py::arg("limits"),
+        py::arg("out"), py::arg("report"), py::arg("workspace"), py::arg("stream"),
         py::call_guard<py::gil_scoped_release>());
 }
 
@@ -119,4 +131,7 @@ PYBIND11_MODULE(_cuda, m) {
   bind_differences<std::int32_t, float>(m, "int32");
   bind_differences<float, float>(m, "float32");
   bind_differences<double, double>(m, "float64");
+  m.def("nnls_workspace", &diptych::cuda::nnls_workspace, py::arg("n"), py::arg("d"), py::arg("k"));
+  bind_nnls<float>(m, "float32");
+  bind_nnls<double>(m, "float64");
 }

@@ -3,7 +3,9 @@
 
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <array>
 #include <stdexcept>
 #include <utility>
 
@@ -16,7 +18,7 @@ void bind_nnls_of(pybind11::module_& m, cpu::Operations::Nnls<F> cpu::Operations
   namespace py = pybind11;
   using Matrix = py::array_t<F, py::array::c_style>;
   m.def("nnls",
-        [op](const Matrix& a, const Matrix& w, Matrix& out, int max_pivots, int max_exchanges, int threads) {
+        [op](const Matrix& a, const Matrix& w, Matrix& out, const std::array<int, 3>& limits, int threads) {
           const auto n = a.shape(0), d = a.shape(1), k = w.shape(0);
           if (w.shape(1) != d || k > cpu::kMaxAtoms)
             throw std::invalid_argument("w: expected (k, d) with k <= MAX_ATOMS");
@@ -26,13 +28,13 @@ void bind_nnls_of(pybind11::module_& m, cpu::Operations::Nnls<F> cpu::Operations
           std::int64_t report[2];
           {
             py::gil_scoped_release release;
-            (cpu::operations().*op)(rows, atoms, n, d, static_cast<int>(k), max_pivots, max_exchanges, o,
-                                    report, cpu::usable_threads(threads));
+            (cpu::operations().*op)(rows, atoms, n, d, static_cast<int>(k), limits.data(), o, report,
+                                    cpu::usable_threads(threads));
           }
           return std::make_pair(report[0], report[1]);
         },
-        py::arg("a").noconvert(), py::arg("w").noconvert(), py::arg("out").noconvert(), py::arg("max_pivots"),
-        py::arg("max_exchanges"), py::arg("threads"),
+        py::arg("a").noconvert(), py::arg("w").noconvert(), py::arg("out").noconvert(), py::arg("limits"),
+        py::arg("threads"),
         "The first row with NaN or Inf and the first unsolved one, n where there is none.");
 }
 

@@ -20,7 +20,7 @@ struct Atoms {
 
 // Rows of a Gram matrix are padded so that whole registers can be read.
 constexpr int kPadding = 8;
-DIPTYCH_HD inline int padded(int k) { return (k + kPadding - 1) / kPadding * kPadding; }
+DIPTYCH_HD constexpr int padded(int k) { return (k + kPadding - 1) / kPadding * kPadding; }
 
 // w (d,) -> the unit vector of its direction, (d,); returns the inverse of its norm. Zero for an atom of
 // zeros, or one so small that the inverse is no number.
@@ -43,15 +43,14 @@ DIPTYCH_HD inline double unit_atom(const F* w, std::int64_t d, double* unit) {
 
 // Atoms have unit length and targets are scaled to max |b_j| = 1, so that these are relative numbers.
 // An atom that leaves less than this of its squared length once those before it are projected out is one
-// of their combinations as far as float64 can tell (the elimination's rounding is about k eps = 6e-14 at
-// k = 256), and gets no coefficient of its own.
+// of their combinations as far as float64 can tell: the elimination's rounding is about k eps = 6e-14 at
+// k = 256, more where those before it nearly depend on each other.
 constexpr double kLeastPivot = 1e-12;
-// How far below zero coefficients and gradients count as zero, per unit of 1 + sum |x|. Sums of k products
-// are off by k eps at most; a violation t costs the objective at most t^2 / kLeastPivot = 1e-12 of it.
+// How far coefficients and gradients may be from what the optimality conditions say, per unit of 1 + sum |x|.
+// Sums of k products are off by k eps at most.
 constexpr double kTolerance = 1e-12;
-// When nothing can be improved any more, what may be left: the gradient of an atom that is dependent on
-// those in use to within rounding.
-constexpr double kLooseTolerance = 1e-8;
+// The same where the methods that factorise fail: coordinate descent stops there.
+constexpr double kLooseTolerance = 1e-9;
 
 // Up to this many atoms problems are solved side by side in lanes, beyond one after the other: the first
 // factorises all k atoms, the second only those in use. (Measured: a third faster at 32, slower at 64.)
@@ -66,7 +65,7 @@ struct NnlsReport {
 
 // How much work each method may spend on a problem before the next takes over.
 struct NnlsLimits {
-  int pivots, exchanges;
+  int pivots, exchanges, sweeps;
 };
 
 // Targets b (k,), `step` apart, of one row of products with the unit atoms, scaled to max |b_j| = 1.

@@ -31,14 +31,13 @@ constexpr int kPanel = 4;
 
 enum State : int { kActive = 0, kPassive = 1, kBlocked = 2 };
 
-DIPTYCH_HD inline std::int64_t row_problem_numbers(int k) {
-  const std::int64_t column = padded(k) + kPadding;  // registers may reach past the last place
-  return column * (padded(k) + 7 + kPanel);
+DIPTYCH_HD constexpr std::int64_t row_problem_numbers(int k) {
+  return std::int64_t(padded(k) + kPadding) * (padded(k) + 7 + kPanel);
 }
 
 DIPTYCH_HD inline RowProblem row_problem(double* memory, int k) {
   RowProblem p;
-  p.column = padded(k) + kPadding;
+  p.column = padded(k) + kPadding;  // registers may reach past the last place
   const auto take = [&](int columns = 1) {
     double* here = memory;
     memory += columns * p.column;
@@ -130,18 +129,20 @@ DIPTYCH_HD inline void load_panel(const Team& team, const Atoms& atoms, const Ro
 }
 
 // solution = the least-squares solution on the passive set, members[0..count): L D L^T by columns, the
-// target eliminated along with them, then substitution backwards.
+// target eliminated along with them, then substitution backwards. An atom that depends on those before it
+// gets 0 or, if `floored`, what its gradient asks for as if kLeastPivot of it were left.
 template <class Team>
-DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, const RowProblem& p,
-                                         int count) {
+DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, const RowProblem& p, int count,
+                                         bool floored) {
   for (int i = team.first(); i < count + kPadding; i += team.step())
     p.solution[i] = i < count ? p.b[p.members[i]] : 0;
   for (int j = 0; j < count; ++j) {
     const int place = j % kPanel;
     if (place == 0) load_panel(team, atoms, p, j, count);
     double* column = p.factor + j * p.column;
-    const double pivot = column[j], target = p.solution[j];
-    const double inverse = pivot > kLeastPivot ? 1 / pivot : 0;
+    const double given = column[j], target = p.solution[j];
+    const double pivot = given > kLeastPivot || !floored ? given : kLeastPivot;
+    const double inverse = pivot >= kLeastPivot ? 1 / pivot : 0;
     double later[kPanel];
     for (int c = 1; c < kPanel - place; ++c) later[c] = column[j + c];
     team.wait();
@@ -170,12 +171,14 @@ DIPTYCH_HD inline void solve_passive_set(const Team& team, const Atoms& atoms, c
 }
 
 // The factor of the whole Gram matrix, for inverse_column.
-DIPTYCH_HD inline void factorize_all(const Atoms& atoms, const RowProblem& p) {
-  for (int j = 0; j < atoms.k; ++j) {
+template <class Team>
+DIPTYCH_HD inline void factorize_all(const Team& team, const Atoms& atoms, const RowProblem& p) {
+  for (int j = team.first(); j < atoms.k; j += team.step()) {
     p.members[j] = j;
     p.b[j] = 0;
   }
-  solve_passive_set(Solo{}, atoms, p, atoms.k);
+  team.wait();
+  solve_passive_set(team, atoms, p, atoms.k, false);
 }
 
 // Column j of the inverse of the matrix that factorize_all has seen, (padded(k),).
@@ -240,6 +243,13 @@ DIPTYCH_HD inline void begin(const Team& team, const Atoms& atoms, const RowProb
   team.wait();
 }
 
+// Whether an atom is on the wrong side: its gradient is negative or, of a passive one, its coefficient is or
+// its gradient is not zero (which happens to atoms that depend on others). `limit` is just below zero.
+DIPTYCH_HD inline bool is_wrong(const RowProblem& p, int j, double limit) {
+  if (p.gradient[j] < limit) return true;
+  return p.states[j] == kPassive && (p.x[j] < limit || -p.gradient[j] < limit);
+}
+
 // Block principal pivoting from the passive set in `states`, with the safeguard of core/nnls_lanes.hpp.
 // False if atoms of the wrong sign are left after max_pivots exchanges.
 template <class Team>
@@ -249,11 +259,11 @@ DIPTYCH_HD inline bool pivot_blocks(const Team& team, const Atoms& atoms, const 
   int fewest = k + 1, credit = 0;
   for (int pivot = 0; pivot < max_pivots; ++pivot) {
     const int members = collect_members(team, p, k);
-    solve_passive_set(team, atoms, p, members);
+    solve_passive_set(team, atoms, p, members, false);
     const double limit = -kTolerance * adopt_solution(team, atoms, p, members);
     int count = 0, last = -1;
     for (int j = 0; j < k; ++j)
-      if ((p.states[j] == kPassive ? p.x[j] : p.gradient[j]) < limit) {
+      if (is_wrong(p, j, limit)) {
         ++count;
         last = j;
       }
@@ -263,7 +273,7 @@ DIPTYCH_HD inline bool pivot_blocks(const Team& team, const Atoms& atoms, const 
     credit = fewer ? 3 : credit - 1;
     team.wait();
     for (int j = team.first(); j < k; j += team.step())
-      if ((p.states[j] == kPassive ? p.x[j] : p.gradient[j]) < limit && (all || j == last))
+      if (is_wrong(p, j, limit) && (all || j == last))
         p.states[j] = p.states[j] == kPassive ? kActive : kPassive;
     team.wait();
   }
@@ -280,7 +290,7 @@ DIPTYCH_HD inline double walk_to_solution(const Team& team, const Atoms& atoms, 
   const int k = atoms.k;
   for (; exchanges > 0; --exchanges) {
     const int count = collect_members(team, p, k);
-    solve_passive_set(team, atoms, p, count);
+    solve_passive_set(team, atoms, p, count, true);
     double share = 1;
     bool refused = false, inside = true;
     for (int i = 0; i < count; ++i) {
@@ -312,7 +322,8 @@ DIPTYCH_HD inline double walk_to_solution(const Team& team, const Atoms& atoms, 
 }
 
 // Lawson and Hanson's active sets from the x at hand, its negative entries taken as zero: one atom comes in
-// at a time, the objective falls with each, so that no set comes back. False when `exchanges` did not do.
+// at a time, the objective falls with each, so that no set comes back. False when `exchanges` did not do or
+// no atom that is left wants in after all.
 template <class Team>
 DIPTYCH_HD inline bool exchange_one_by_one(const Team& team, const Atoms& atoms, const RowProblem& p,
                                            int exchanges) {
@@ -327,19 +338,19 @@ DIPTYCH_HD inline bool exchange_one_by_one(const Team& team, const Atoms& atoms,
     const double size = walk_to_solution(team, atoms, p, entered, exchanges);
     if (size == 0) return false;
     const bool progress = entered < 0 || p.states[entered] != kBlocked;
+    const double limit = -kTolerance * size;
     int worst = -1;
-    double least = 0, blocked = 0;
+    double least = limit;
+    bool optimal = true;
     for (int j = 0; j < k; ++j) {
-      if (p.states[j] == kPassive) continue;
-      if (p.states[j] == kBlocked && !progress) {
-        blocked = p.gradient[j] < blocked ? p.gradient[j] : blocked;
-      } else if (p.gradient[j] < least) {
+      optimal = optimal && !is_wrong(p, j, limit);
+      if (p.states[j] == kActive && p.gradient[j] < least) {
         least = p.gradient[j];
         worst = j;
       }
     }
     team.wait();
-    if (least >= -kTolerance * size) return blocked >= -kLooseTolerance * size;
+    if (worst < 0) return optimal;
     if (progress)
       for (int j = team.first(); j < k; j += team.step())
         if (p.states[j] == kBlocked) p.states[j] = kActive;
@@ -348,6 +359,46 @@ DIPTYCH_HD inline bool exchange_one_by_one(const Team& team, const Atoms& atoms,
     entered = worst;
     team.wait();
   }
+}
+
+// Cyclic coordinate descent from the x at hand: slow, but it needs no independence and every step lowers the
+// objective. False if the optimality conditions do not hold to kLooseTolerance after `sweeps`.
+template <class Team>
+DIPTYCH_HD inline bool descend(const Team& team, const Atoms& atoms, const RowProblem& p, int sweeps) {
+  const int k = atoms.k;
+  for (int j = team.first(); j < padded(k); j += team.step()) {
+    if (j < k) p.x[j] = p.x[j] > 0 ? p.x[j] : 0;
+    p.gradient[j] = j < k ? -p.b[j] : 0;
+  }
+  team.wait();
+  add_columns(team, p.gradient, k, p.x, k, [&](int j) { return atoms.gram + j * atoms.stride; });
+  team.wait();
+  for (int sweep = 0; sweep < sweeps; ++sweep) {
+    double size = 1, worst = 0;
+    for (int j = 0; j < k; ++j) {
+      const double x = p.x[j], wrong = x > 0 ? std::fabs(p.gradient[j]) : -p.gradient[j];
+      size += x;
+      worst = wrong > worst ? wrong : worst;
+    }
+    if (worst <= kLooseTolerance * size) return true;
+    for (int j = 0; j < k; ++j) {
+      const double before = p.x[j], wanted = before - p.gradient[j];
+      const double step = (wanted > 0 ? wanted : 0) - before;
+      team.wait();
+      if (step == 0) continue;
+      if (team.leads()) p.x[j] = before + step;
+      add_columns(team, p.gradient, k, &step, 1, [&](int) { return atoms.gram + j * atoms.stride; });
+      team.wait();
+    }
+  }
+  return false;
+}
+
+// Goes on from where block pivoting gave up; false if nothing helps.
+template <class Team>
+DIPTYCH_HD inline bool rescue(const Team& team, const Atoms& atoms, const RowProblem& p,
+                              const NnlsLimits& limits) {
+  return exchange_one_by_one(team, atoms, p, limits.exchanges) || descend(team, atoms, p, limits.sweeps);
 }
 
 // Writes a row's coefficients, or NaN where no method solved it.
@@ -385,7 +436,7 @@ DIPTYCH_HD inline void solve_row(const Team& team, const Atoms& atoms, const dou
   }
   begin(team, atoms, p);
   const bool solved = pivot_blocks(team, atoms, p, limits.pivots) ||
-                      exchange_one_by_one(team, atoms, p, limits.exchanges);
+                      rescue(team, atoms, p, limits);
   finish_row(team, atoms, p, row, size, solved, out, report);
 }
 

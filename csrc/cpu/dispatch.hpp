@@ -161,9 +161,15 @@ struct Operations {
   // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). report (2,) gets the first
   // row with NaN or Inf in its products or coefficients, and the first that was not solved within the
   // exchanges allowed; n where there is none. Such rows become NaN (or Inf where they are too large).
+
+  // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). limits (3,): the exchanges of
+  // block pivoting, the exchanges of active sets and the sweeps of coordinate descent that a row may take,
+  // one method after the other. report (2,) gets the first row with NaN or Inf in its products or
+  // coefficients, and the first that was not solved within the limits, n where there is none. Rows without
+  // a solution become NaN.
   template <class F>
-  using Nnls = void (*)(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots,
-                        int max_exchanges, F* out, std::int64_t* report, int threads);
+  using Nnls = void (*)(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits,
+                        F* out, std::int64_t* report, int threads);
   Nnls<float> nnls_f32;
   Nnls<double> nnls_f64;
 

@@ -85,8 +85,8 @@ template <class F>
 void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
 
 template <class F>
-void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
-          F* out, std::int64_t* report, int threads);
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
+          std::int64_t* report, int threads);
 
 template <class F>
 void lasso(const F* const* gram, const std::int64_t* starts, std::int64_t problems, const double* alpha,

@@ -14,6 +14,7 @@ using namespace core::DIPTYCH_ISA;
 
 constexpr int kRowsAtOnce = 256;  // enough that lanes running dry at the end of a piece cost little
 constexpr int kGramRows = 16;
+constexpr double kWorkForThreads = 1e5;  // multiplications that take as long as waking other threads
 
 // One allocation before the parallel region: the unit atoms (k, columns), their Gram matrix, and each
 // thread's products and problems.
@@ -76,7 +77,7 @@ void prepare_atoms(const Workspace& workspace, const F* w, int k, std::int64_t d
     }
   }
 #pragma omp single
-  factorize_all(workspace.atoms(), workspace.row(0));
+  factorize_all(Solo{}, workspace.atoms(), workspace.row(0));
 #pragma omp for schedule(static)
   for (int j = 0; j < k; ++j)
     inverse_column(workspace.row(0), j, k, workspace.inverse() + static_cast<std::int64_t>(j) * padded(k));
@@ -102,7 +103,7 @@ void solve_piece(const Workspace& workspace, int thread, std::int64_t rows, cons
                           problem.b[j] = lanes.b[j * kLanes + lane];
                           problem.x[j] = lanes.x[j * kLanes + lane];
                         }
-                        const bool solved = exchange_one_by_one(solo, atoms, problem, limits.exchanges);
+                        const bool solved = rescue(solo, atoms, problem, limits);
                         finish_row(solo, atoms, problem, row, size, solved, out, report);
                       });
 }
@@ -110,34 +111,34 @@ void solve_piece(const Workspace& workspace, int thread, std::int64_t rows, cons
 }  // namespace
 
 template <class F>
-void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, int max_pivots, int max_exchanges,
-          F* out, std::int64_t* report, int threads) {
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
+          std::int64_t* report, int threads) {
+  const double each = double(k) * (d + double(k) * k);
+  if (each * n < kWorkForThreads) threads = 1;
   const Workspace workspace(k, d, threads);
   const std::int64_t pieces = (n + kRowsAtOnce - 1) / kRowsAtOnce;
   std::int64_t nonfinite = n, unsolved = n;
-#pragma omp parallel num_threads(threads)
-  {
-    prepare_atoms(workspace, w, k, d);
-#pragma omp for schedule(dynamic, 1) reduction(min : nonfinite, unsolved)
-    for (std::int64_t piece = 0; piece < pieces; ++piece) {
-      const std::int64_t first = piece * kRowsAtOnce;
-      const std::int64_t rows = n - first < kRowsAtOnce ? n - first : kRowsAtOnce;
-      const int thread = thread_index();
-      wide_products(a + first * d, rows, workspace.unit_atoms(), k, d, workspace.columns(),
-                    workspace.products(thread));
-      NnlsReport found{n, n};
-      solve_piece(workspace, thread, rows, NnlsLimits{max_pivots, max_exchanges}, out + first * k, found);
-      nonfinite = found.nonfinite + first < nonfinite ? found.nonfinite + first : nonfinite;
-      unsolved = found.unsolved + first < unsolved ? found.unsolved + first : unsolved;
-    }
+#pragma omp parallel num_threads(each * k < kWorkForThreads ? 1 : threads)
+  prepare_atoms(workspace, w, k, d);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(min : nonfinite, unsolved)
+  for (std::int64_t piece = 0; piece < pieces; ++piece) {
+    const std::int64_t first = piece * kRowsAtOnce;
+    const std::int64_t rows = n - first < kRowsAtOnce ? n - first : kRowsAtOnce;
+    const int thread = thread_index();
+    wide_products(a + first * d, rows, workspace.unit_atoms(), k, d, workspace.columns(),
+                  workspace.products(thread));
+    NnlsReport found{n, n};
+    solve_piece(workspace, thread, rows, NnlsLimits{limits[0], limits[1], limits[2]}, out + first * k, found);
+    nonfinite = found.nonfinite + first < nonfinite ? found.nonfinite + first : nonfinite;
+    unsolved = found.unsolved + first < unsolved ? found.unsolved + first : unsolved;
   }
   report[0] = nonfinite;
   report[1] = unsolved;
 }
 
-template void nnls(const float*, const float*, std::int64_t, std::int64_t, int, int, int, float*, std::int64_t*,
-                   int);
-template void nnls(const double*, const double*, std::int64_t, std::int64_t, int, int, int, double*,
+template void nnls(const float*, const float*, std::int64_t, std::int64_t, int, const int*, float*,
+                   std::int64_t*, int);
+template void nnls(const double*, const double*, std::int64_t, std::int64_t, int, const int*, double*,
                    std::int64_t*, int);
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

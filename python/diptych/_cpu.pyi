@@ -147,7 +147,6 @@ def nnls(
     a: NDArray[Any],
     w: NDArray[Any],
     out: NDArray[Any],
-    max_pivots: int,
-    max_exchanges: int,
+    limits: tuple[int, int, int],
     threads: int,
 ) -> tuple[int, int]: ...

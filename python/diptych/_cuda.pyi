@@ -120,6 +120,28 @@ def lasso_float64(
     coefficients: int,
     passes: int,
     max_passes: int,
+def nnls_workspace(n: int, d: int, k: int) -> int: ...
+def nnls_float32(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def nnls_float64(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
     workspace: int,
     stream: int,
 ) -> None: ...

@@ -1,5 +1,6 @@
 """Non-negative least squares of many rows against one dictionary."""
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple, overload
 
 import torch
@@ -7,12 +8,11 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 
-# Exchanges of block pivoting before Lawson and Hanson's method takes over (a problem of any size takes
-# about ten), and of that method before the row is given up (it takes about as many as there are atoms).
-_MAX_PIVOTS = 100
-_MAX_EXCHANGES = 10_000
+# What a row may take before the next method goes on with it: exchanges of block pivoting (about five are
+# usual), exchanges of active sets (about as many as there are atoms), sweeps of coordinate descent.
+_LIMITS = (40, 1000, 10_000)
 
 
 class NnlsFit(NamedTuple):
@@ -60,12 +60,13 @@ def nnls(
     Minimises |a_i - u_i W|² over u_i >= 0. One product with the dictionary makes each row a problem of k
     unknowns on the shared Gram matrix WWᵀ, which is solved exactly, in float64, by block principal pivoting
     (Kim & Park 2011, "Fast nonnegative matrix factorization: an active-set-like method and comparisons",
-    algorithm 2), until no coefficient and no gradient has the wrong sign to within 1e-12 relative. A row
-    that this does not settle goes on by Lawson and Hanson's active sets (1974, ch. 23).
+    algorithm 2), until the optimality conditions hold to 1e-12 relative: no coefficient is negative, the
+    gradient is zero where a coefficient is positive and nowhere negative. A row that this does not settle
+    goes on by Lawson and Hanson's active sets (1974, ch. 23), and at last by coordinate descent to 1e-9.
 
-    For float32 input the products are float32 if the condition of WWᵀ is surely below 1e4, else float64. An
-    atom that is a combination of others to within rounding (a duplicate) gets no coefficient beside them: the
-    minimiser returned is then one of many, always the same. An atom of zeros gets 0. The result is constant
+    Products are multiplied and summed in float64 whatever the input, so that near-collinear atoms cost no
+    accuracy but that of the input and of the result's dtype. Where atoms depend on each other (duplicates)
+    the minimiser returned is one of many, always the same. An atom of zeros gets 0. The result is constant
     for differentiation.
 
     Args:
@@ -73,7 +74,7 @@ def nnls(
         w: (k, d) dictionary of k <= 256 atoms.
         return_residual: Return the residual norms, too.
         out: (n, k) contiguous array of the result's dtype to write into.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no; a row that
             holds them, or that no method solved, is then NaN.
 
@@ -82,15 +83,16 @@ def nnls(
         :class:`NnlsFit` of these and of |a_i - u_i W|, (n,).
 
     Complexity:
-        O(n d k) for the products, O(k² d) for the Gram matrix, and per row about five solves of
-        O(k³) operations. Memory beyond the result: O(k²) per thread; for float64 products of float32 input
-        8 n k bytes and a row block of 1 MiB; for residuals a row block of 4 MiB.
+        O(n d k) for the products, O(k² d + k³) for the Gram matrix and its inverse, and per row about four
+        solves of O(k³) operations. Memory beyond the result: 8 k d bytes, O(k²) and 256 rows of products per
+        thread; on a GPU 8 n k bytes of products and, above 16 atoms, at most 256 MiB of problems; for
+        residuals a row block of 4 MiB. Inputs that are not contiguous are copied.
 
     Raises:
         ValueError: Not matrices, d differs, k above 256, NaN or Inf, coefficients too large for the dtype, an
             ``out`` that does not fit or overlaps an input.
         TypeError: Not an array of real numbers.
-        RuntimeError: A row was not solved within ten thousand exchanges; none is known.
+        RuntimeError: No method solved a row; none is known.
     """
     rows, atoms = floating(to_tensor("a", a)).detach(), floating(to_tensor("w", w)).detach()
     _checks.matrix("a", rows)
@@ -155,9 +157,9 @@ def _active_sets(row: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
             passive &= x > 0
 
 
-def _refuse(a: torch.Tensor, w: torch.Tensor, report: tuple[int, int]) -> None:
+def _refuse(a: torch.Tensor, w: torch.Tensor, report: Sequence[int] | torch.Tensor) -> None:
     """Raise for the rows that were not solved, if any."""
-    nonfinite, unsolved = report
+    nonfinite, unsolved = report.tolist() if isinstance(report, torch.Tensor) else report
     if nonfinite < len(a):
         _checks.finite("w", w)
         _checks.finite("a", a)
@@ -166,7 +168,7 @@ def _refuse(a: torch.Tensor, w: torch.Tensor, report: tuple[int, int]) -> None:
             "scale the data or convert it to float64"
         )
     if unsolved < len(a):
-        raise RuntimeError(f"a: row {unsolved} was not solved within {_MAX_EXCHANGES} exchanges")
+        raise RuntimeError(f"a: row {unsolved} was not solved within {_LIMITS} steps of the three methods")
 
 
 def _residuals(a: torch.Tensor, w: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
@@ -182,8 +184,7 @@ def _run_cpu(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int, 
         numpy_view(a.contiguous()),
         numpy_view(w.contiguous()),
         numpy_view(out),
-        _MAX_PIVOTS,
-        _MAX_EXCHANGES,
+        _LIMITS,
         torch.get_num_threads(),
     )
 
@@ -199,4 +200,18 @@ def _run_torch(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> tuple[int
     return _first_nonfinite(out), len(out)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+def _run_cuda(a: torch.Tensor, w: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+    cuda = cuda_module()
+    assert cuda is not None
+    a, w = a.contiguous(), w.contiguous()
+    (n, d), k = a.shape, len(w)
+    report = torch.empty(2, dtype=torch.int64, device=a.device)
+    workspace = torch.empty(cuda.nnls_workspace(n, d, k), dtype=torch.uint8, device=a.device)
+    run = cuda.nnls_float32 if a.dtype == torch.float32 else cuda.nnls_float64
+    addresses = (tensor.data_ptr() for tensor in (out, report, workspace))
+    with torch.cuda.device(a.device):
+        run(a.data_ptr(), w.data_ptr(), n, d, k, _LIMITS, *addresses, stream_of(a))
+    return report
+
+
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
