@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "bindings/correlation.hpp"
+#include "bindings/hsic.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -172,4 +173,6 @@ PYBIND11_MODULE(_cpu, m) {
   bind_kmeans(m);
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
+  diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
+  diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
 }

@@ -53,6 +53,13 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
 template <class F>
 void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
 
+template <class F>
+void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
+
+template <class F>
+void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n, bool debiased,
+                  double* hsics);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

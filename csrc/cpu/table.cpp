@@ -13,6 +13,8 @@ const Operations table = {
     kmeans,
     correlation<float>,        correlation<double>,
     average_ranks<float>,      average_ranks<double>,
+    center<float>,             center<double>,
+    linear_hsics<float>,       linear_hsics<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA
