@@ -75,16 +75,18 @@ def linear_cka(
 def reference(x: torch.Tensor, y: torch.Tensor, debiased: bool = False) -> torch.Tensor:
     """The definition, from the two Gram matrices."""
     gram_x, gram_y = x @ x.T, y @ y.T
-    hsic = _unbiased_hsic if debiased else _biased_hsic
+    hsic = unbiased_hsic if debiased else biased_hsic
     return hsic(gram_x, gram_y) / torch.sqrt(hsic(gram_x, gram_x) * hsic(gram_y, gram_y))
 
 
-def _biased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+def biased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+    """tr(KHMH), for references."""
     centre = torch.eye(len(k), dtype=k.dtype, device=k.device) - 1 / len(k)
     return torch.trace(centre @ k @ centre @ m)
 
 
-def _unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+def unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
+    """HSIC_1 of Song et al. 2012, eq. 4, for references."""
     n = len(k)
     k, m = k - torch.diag(k.diagonal()), m - torch.diag(m.diagonal())
     total = torch.trace(k @ m) + k.sum() * m.sum() / ((n - 1) * (n - 2)) - 2 * (k @ m).sum() / (n - 2)
