@@ -12,6 +12,7 @@
 #include "bindings/correlation.hpp"
 #include "bindings/nnls.hpp"
 #include "bindings/lasso.hpp"
+#include "bindings/hsic.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -252,4 +253,6 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_gather_columns<double>(m, &Operations::gather_columns_f64);
   diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
   diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
+  diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
+  diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
 }

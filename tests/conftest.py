@@ -44,3 +44,12 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         join = cancel
 
     monkeypatch.setattr("diptych._progress.Timer", Immediate)
+
+
+@pytest.fixture
+def fresh_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch.compile from scratch: a graph cached on disk holds the derivative of the day it was made."""
+    import torch._inductor.config
+
+    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
+    torch.compiler.reset()

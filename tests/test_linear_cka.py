@@ -192,8 +192,8 @@ def test_is_a_well_formed_operator(shape: tuple[int, int, int], debiased: bool) 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler, found no g++")
 @pytest.mark.parametrize("check", [None, False])
+@pytest.mark.usefixtures("fresh_compiler")
 def test_compiles_into_one_graph(check: bool | None) -> None:
-    torch.compiler.reset()
     x, y = (z.requires_grad_() for z in related(20, 5, 3))
 
     def loss(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -198,6 +198,20 @@ struct Operations {
                                       int max_passes, F* coefficients, double* gaps, std::int32_t* passes);
   LassoSmall<float> lasso_small_f32;
   LassoSmall<double> lasso_small_f64;
+
+  // x (n, d) -> (x less its columns' means) times the power of two that brings their widest range, which is
+  // also returned, to between a half and one. Exactly zero in constant columns.
+  template <class F>
+  using Center = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
+  Center<float> center_f32;
+  Center<double> center_f64;
+
+  // x (n, d_x), y (n, d_y), few items -> the five of core::linear_hsics.
+  template <class F>
+  using LinearHsics = void (*)(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n,
+                               bool debiased, double* hsics);
+  LinearHsics<float> linear_hsics_f32;
+  LinearHsics<double> linear_hsics_f64;
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

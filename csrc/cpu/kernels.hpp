@@ -103,6 +103,12 @@ std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order,
                          const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
                          std::int32_t* passes);
 
+void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
+
+template <class F>
+void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n, bool debiased,
+                  double* hsics);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -25,6 +25,8 @@ const Operations table = {
     lasso<float>,              lasso<double>,
     gather_columns<float>,     gather_columns<double>,
     lasso_small<float>,        lasso_small<double>,
+    center<float>,             center<double>,
+    linear_hsics<float>,       linear_hsics<double>,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -11,10 +11,12 @@ from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
 from diptych.ops.lasso import LassoResult, lasso
 from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
+from diptych.ops.minibatch_cka import MinibatchCKA, minibatch_cka
 from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
 from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.pairwise_distances import pairwise_distances
+from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 
@@ -24,6 +26,7 @@ __all__ = [
     "LassoResult",
     "Neighbors",
     "NnlsFit",
+    "MinibatchCKA",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",
@@ -34,11 +37,13 @@ __all__ = [
     "last_backend",
     "linear_cka",
     "locally_biased_difference",
+    "minibatch_cka",
     "mutual_knn",
     "neighbor_ranks",
     "nnls",
     "normalized_cut",
     "pairwise_distances",
+    "rbf_cka",
     "spectral_clusters",
     "spectral_embedding",
 ]

@@ -19,7 +19,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
     if allowed != "highest":
         torch.set_float32_matmul_precision("highest")
     try:
-        if torch.is_autocast_enabled(device.type):
+        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
             with torch.autocast(device.type, enabled=False):
                 yield
         else:

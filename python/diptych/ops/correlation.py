@@ -6,7 +6,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 from diptych.ops._precision import full_precision
 
@@ -72,10 +72,8 @@ def correlation(
     ranked = kind == "spearman"
     compiling = torch.compiler.is_compiling()
     needs_gradient = torch.is_grad_enabled() and (tensor_u.requires_grad or tensor_v.requires_grad)
-    if needs_gradient and ranked:
-        raise ValueError("kind: ranks have no gradient, found 'spearman' for inputs that need one; detach them")
-    if needs_gradient and backend == "cpu":
-        raise ValueError("backend: 'cpu' gives no gradient, which the inputs need; use 'torch' or detach them")
+    if needs_gradient:
+        _check_differentiable(ranked, backend, out)
     if check is None:
         check = tensor_u.device.type == "cpu" and not compiling
     if backend is None and (needs_gradient or compiling):
@@ -127,6 +125,15 @@ def _check_shapes(u: torch.Tensor, v: torch.Tensor) -> None:
     _checks.item_count("u", u.shape[-2])
     if u is not v:
         _checks.same_device(u=u, v=v)
+
+
+def _check_differentiable(ranked: bool, backend: str | None, out: Array | None) -> None:
+    if ranked:
+        raise ValueError("kind: ranks have no gradient, found 'spearman' for inputs that need one; detach them")
+    if backend == "cpu":
+        raise ValueError("backend: 'cpu' gives no gradient, which the inputs need; use 'torch' or detach them")
+    if out is not None:
+        raise ValueError("out: expected none for inputs that need gradients; detach them")
 
 
 def _output(out: Array, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
