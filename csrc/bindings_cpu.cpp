@@ -31,15 +31,15 @@ void require(bool holds, const char* what) {
 }
 
 template <class F>
-void bind_items(py::module_& m, Operations::Center<F> Operations::*center,
+void bind_items(py::module_& m, Operations::ShiftToCenter<F> Operations::*shift,
                 Operations::Duplicates<F> Operations::*duplicates) {
-  m.def("center", [center](const Array<F>& x, Array<F>& out, int threads) {
+  m.def("shift_to_center", [shift](const Array<F>& x, Array<F>& out, int threads) {
     const auto n = x.shape(0), d = x.shape(1);
     require(out.shape(0) == n && out.shape(1) == d, "x, out: shapes differ");
     const F* items = x.data();
     F* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*center)(items, n, d, o, usable_threads(threads));
+    (operations().*shift)(items, n, d, o, usable_threads(threads));
   }, py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("threads"));
   m.def("duplicates", [duplicates](const Array<F>& x, Array<std::int64_t>& groups, int threads) {
     const auto n = x.shape(0), d = x.shape(1);
@@ -227,8 +227,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
-  bind_items<float>(m, &Operations::center_f32, &Operations::duplicates_f32);
-  bind_items<double>(m, &Operations::center_f64, &Operations::duplicates_f64);
+  bind_items<float>(m, &Operations::shift_to_center_f32, &Operations::duplicates_f32);
+  bind_items<double>(m, &Operations::shift_to_center_f64, &Operations::duplicates_f64);
   bind_direct_distances<float>(m, &Operations::direct_distances_f32);
   bind_direct_distances<double>(m, &Operations::direct_distances_f64);
   bind_distances<float>(m, &Operations::distances_f32);

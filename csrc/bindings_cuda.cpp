@@ -102,6 +102,10 @@ void bind_lasso(py::module_& m, const char* suffix) {
         py::arg("gram"), py::arg("starts"), py::arg("problems"), py::arg("features"), py::arg("alpha"),
         py::arg("tolerance"), py::arg("residual"), py::arg("gradient"), py::arg("coefficients"),
         py::arg("passes"), py::arg("max_passes"), py::arg("workspace"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+template <class F>
 void bind_nnls(py::module_& m, const char* suffix) {
   m.def((std::string("nnls_") + suffix).c_str(),
         [](Address a, Address w, std::int64_t n, std::int64_t d, int k, const std::array<int, 3>& limits,

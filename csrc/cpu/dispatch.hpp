@@ -25,9 +25,9 @@ constexpr int kBlockWidth = 16;
 struct Operations {
   // x (n, d) -> out (n, d), every column less a point near its mean (core/center.hpp); may work in place.
   template <class F>
-  using Center = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
-  Center<float> center_f32;
-  Center<double> center_f64;
+  using ShiftToCenter = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+  ShiftToCenter<float> shift_to_center_f32;
+  ShiftToCenter<double> shift_to_center_f64;
 
   // x (n, d) -> groups (n,): the first of the rows equal to each, -1 for one that has no equal. Whether any has.
   template <class F>
@@ -157,10 +157,6 @@ struct Operations {
                                 int threads);
   AverageRanks<float> average_ranks_f32;
   AverageRanks<double> average_ranks_f64;
-
-  // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). report (2,) gets the first
-  // row with NaN or Inf in its products or coefficients, and the first that was not solved within the
-  // exchanges allowed; n where there is none. Such rows become NaN (or Inf where they are too large).
 
   // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). limits (3,): the exchanges of
   // block pivoting, the exchanges of active sets and the sweeps of coordinate descent that a row may take,

@@ -18,7 +18,7 @@ inline int thread_index() {
 }
 
 template <class F>
-void center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+void shift_to_center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
 
 template <class F>
 bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
@@ -103,6 +103,7 @@ std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order,
                          const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
                          std::int32_t* passes);
 
+template <class F>
 void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
 
 template <class F>

@@ -3,7 +3,7 @@
 namespace diptych::cpu::DIPTYCH_ISA {
 
 const Operations table = {
-    center<float>,             center<double>,
+    shift_to_center<float>,    shift_to_center<double>,
     duplicates<float>,         duplicates<double>,
     direct_distances<float>,   direct_distances<double>,
     distances<float>,          distances<double>,

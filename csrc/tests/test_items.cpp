@@ -73,7 +73,7 @@ TEST(centring_keeps_integers_and_multiples_exact) {
   std::vector<float> x(n * d), centred(n * d);
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t c = 0; c < d; ++c) x[i * d + c] = c == 3 ? 5.5f : static_cast<float>(1000 + (i * c) % 29);
-  operations().center_f32(x.data(), n, d, centred.data(), 2);
+  operations().shift_to_center_f32(x.data(), n, d, centred.data(), 2);
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t c = 0; c < d; ++c) {
       const float shift = x[i * d + c] - centred[i * d + c], value = centred[i * d + c];
@@ -82,7 +82,7 @@ TEST(centring_keeps_integers_and_multiples_exact) {
     }
   const float infinity = std::numeric_limits<float>::infinity();
   x.assign({1, infinity, 2, 3});
-  operations().center_f32(x.data(), 2, 2, centred.data(), 1);
+  operations().shift_to_center_f32(x.data(), 2, 2, centred.data(), 1);
   CHECK(centred[1] == infinity && centred[3] == 3, "a column without a mean stays as it is");
 }
 

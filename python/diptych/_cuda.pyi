@@ -120,6 +120,9 @@ def lasso_float64(
     coefficients: int,
     passes: int,
     max_passes: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
 def nnls_workspace(n: int, d: int, k: int) -> int: ...
 def nnls_float32(
     a: int,

@@ -36,7 +36,7 @@ def centered(x: torch.Tensor) -> torch.Tensor:
     """
     if x.device.type == "cpu":
         out = torch.empty(x.shape, dtype=x.dtype)
-        _cpu.center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
+        _cpu.shift_to_center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
         return out
     deviation, mean = torch.std_mean(x, dim=0, correction=0)
     spread = torch.exp2(torch.floor(torch.log2(deviation)))

@@ -33,7 +33,7 @@ void centers_of(const F* x, std::int64_t n, std::int64_t d, int count, double* c
 }  // namespace
 
 template <class F>
-void center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads) {
+void shift_to_center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads) {
   const std::int64_t blocks = (d + kColumns - 1) / kColumns;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t block = 0; block < blocks; ++block) {
@@ -47,7 +47,7 @@ void center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads) {
   }
 }
 
-template void center(const float*, std::int64_t, std::int64_t, float*, int);
-template void center(const double*, std::int64_t, std::int64_t, double*, int);
+template void shift_to_center(const float*, std::int64_t, std::int64_t, float*, int);
+template void shift_to_center(const double*, std::int64_t, std::int64_t, double*, int);
 
 }  // namespace diptych::cpu::DIPTYCH_ISA
