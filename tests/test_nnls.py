@@ -1,10 +1,5 @@
 """diptych.ops.nnls against its reference, scipy's solver and the optimality conditions."""
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import torch
@@ -12,14 +7,14 @@ from helpers import gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from nnls_problems import KINDS, dictionary, objective_gap, tolerances, violation
 from scipy.optimize import nnls as scipy_nnls
 
-from diptych import _cpu, ops
+from diptych import ops
 from diptych.ops.nnls import reference
 
 BACKENDS = ("cpu", "torch")
 DTYPES = (torch.float32, torch.float64)
-LEVELS = ("portable", "avx2", "avx512")
 
 #: (n, d, k): around the lanes (8) and tiles (4, 5), the rows of a piece (256), the change of method (40) and
 #: the widest dictionary (256); more atoms than columns; more than one block of columns (1024).
@@ -40,62 +35,6 @@ SHAPES = (
     (6, 30, 64),
     (3, 300, 256),
 )
-
-
-def dictionary(kind: str, k: int, d: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
-    w = gaussian(k, d, k + d, torch.float64)
-    if kind == "positive":
-        w = w.abs()
-    elif kind == "collinear":  # condition of the Gram matrix about 1e8
-        w = w[:1] + 1e-4 * w
-    elif kind == "duplicates":
-        w[k // 2 :] = 3 * w[: k - k // 2]
-    elif kind == "twins":  # duplicates but for 1e-3 to 1e-9 of their length
-        sizes = torch.logspace(-3, -9, k - k // 2, dtype=torch.float64)[:, None]
-        w[k // 2 :] = w[: k - k // 2] + sizes * gaussian(k - k // 2, d, 5, torch.float64)
-    elif kind == "zeros":
-        w[::3] = 0
-    elif kind == "scales":
-        w *= torch.logspace(-9, 9, k, dtype=torch.float64)[:, None]
-    return w.to(dtype)
-
-
-KINDS = ("signed", "positive", "collinear", "duplicates", "twins", "zeros", "scales")
-
-
-def violation(a: torch.Tensor, w: torch.Tensor, u: torch.Tensor) -> float:
-    """By how much u misses the optimality conditions: |gradient_j| / (|a| |w_j|) where it is wrong."""
-    a, w, u = a.double(), w.double(), u.double()
-    assert bool((u >= 0).all())
-    sizes = a.norm(dim=1)[:, None] * w.norm(dim=1)
-    gradient = (u @ w - a) @ w.T / torch.where(sizes > 0, sizes, 1)
-    wrong = torch.where(u > 0, gradient.abs(), (-gradient).clamp(min=0))
-    return float(wrong.max())
-
-
-def objective_gap(a: torch.Tensor, w: torch.Tensor, u: torch.Tensor) -> float:
-    """The largest excess of the objective over scipy's, relative to |a_i|²."""
-    a, w, u = (x.double().numpy() for x in (a, w, u))
-    # scipy's tolerances are absolute: both sides go in with unit norms, which changes no residual.
-    norms, sizes = np.linalg.norm(w, axis=1), np.linalg.norm(a, axis=1)
-    unit = (w / np.where(norms > 0, norms, 1)[:, None]).T
-    gaps = [
-        (np.linalg.norm(row - x @ w) / size) ** 2 - scipy_nnls(unit, row / size, maxiter=100 * len(w))[1] ** 2
-        for row, x, size in zip(a, u, sizes, strict=True)
-        if size > 0
-    ]
-    return max(gaps, default=0.0)
-
-
-def tolerances(dtype: torch.dtype, k: int) -> tuple[float, float]:
-    """What the optimality conditions and the objective may miss.
-
-    Everything is computed in float64 to about 1e-12 and then rounded to the dtype: a coefficient's rounding
-    moves the gradient by eps |u_j| |w_j| |w_i|, and sum |u_j| |w_j| stays within k |a| on these dictionaries.
-    The objective moves by at most that times sum |u_j| |w_j|, the gradient being zero where u_j is not.
-    """
-    eps = torch.finfo(dtype).eps
-    return 1e-11 + k * eps, 1e-11 + (k * eps) ** 2 + 1e-11
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -307,86 +246,6 @@ def test_gradients_stop_here() -> None:
     assert not fit.coefficients.requires_grad
     assert not fit.residuals.requires_grad
     assert torch.equal(fit.coefficients, ops.nnls(a.detach(), w.detach()))
-
-
-PROGRAM = """
-import json
-import numpy as np
-from diptych import _cpu, ops
-rng = np.random.default_rng(0)
-result = {"level": _cpu.simd_level()}
-for k in (1, 7, 10, 33, 60):
-    w, a = rng.standard_normal((k, 70)), rng.standard_normal((37, 70))
-    result[k] = ops.nnls(a, w).tolist()
-    result[-k] = ops.nnls(a.astype(np.float32), w.astype(np.float32)).tolist()
-print(json.dumps(result))
-"""
-
-
-@pytest.mark.parametrize("level", LEVELS)
-def test_every_instruction_set_solves(level: str) -> None:
-    environment = os.environ | {"DIPTYCH_SIMD": level}
-    command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-    if "this machine cannot run it" in done.stderr:
-        pytest.skip(f"this machine has no {level}")
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["level"] == level
-    rng = np.random.default_rng(0)
-    for k in (1, 7, 10, 33, 60):
-        w, a = rng.standard_normal((k, 70)), rng.standard_normal((37, 70))
-        expected = np.stack([scipy_nnls(w.T, row)[0] for row in a])
-        # The worst condition (k = 60, d = 70) is about 1e4; float32 rounds inputs and results.
-        np.testing.assert_allclose(found[str(k)], expected, rtol=0, atol=1e-10)
-        np.testing.assert_allclose(found[str(-k)], expected, rtol=0, atol=1e-3)
-
-
-def solved_with_limits(
-    a: torch.Tensor, w: torch.Tensor, limits: tuple[int, int, int]
-) -> tuple[torch.Tensor, tuple[int, int]]:
-    out = torch.full((len(a), len(w)), torch.nan, dtype=a.dtype)
-    report = _cpu.nnls(a.numpy(), w.numpy(), out.numpy(), limits, 2)
-    return out, report
-
-
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("k", [1, 10, 40, 41, 90])
-@pytest.mark.parametrize("pivots", [1, 2])
-def test_active_sets_take_over_where_pivoting_gives_up(pivots: int, k: int, kind: str) -> None:
-    a, w = gaussian(20, 50, 1, torch.float64), dictionary(kind, k, 50)
-    found, report = solved_with_limits(a, w, (pivots, 1000, 0))
-    assert report == (20, 20)
-    kkt, gap = tolerances(torch.float64, k)
-    assert violation(a, w, found) <= kkt
-    assert objective_gap(a, w, found) <= gap
-
-
-@pytest.mark.parametrize("kind", ["signed", "duplicates", "zeros", "scales"])
-@pytest.mark.parametrize("k", [1, 10, 41])
-def test_coordinate_descent_takes_over_where_active_sets_give_up(k: int, kind: str) -> None:
-    a, w = gaussian(20, 50, 1, torch.float64), dictionary(kind, k, 50)
-    found, report = solved_with_limits(a, w, (1, 0, 10_000))
-    assert report == (20, 20)
-    # It stops at 1e-9 of 1 + sum |x|, which is below 10 here; atoms have squared distances above 1e-3.
-    assert violation(a, w, found) <= 1e-8
-    assert objective_gap(a, w, found) <= 1e-8
-
-
-@pytest.mark.parametrize("k", [10, 60])
-def test_a_row_that_nothing_solves_is_told(k: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, w = gaussian(20, 70, 1, torch.float64), gaussian(k, 70, 2, torch.float64)
-    a[:3] = 0  # settled at once
-    found, report = solved_with_limits(a, w, (1, 0, 0))
-    assert report[0] == 20
-    first = report[1]
-    assert 3 <= first < 20
-    assert bool(found[first].isnan().all())
-    assert bool(found[:first].isfinite().all())
-    monkeypatch.setattr(sys.modules["diptych.ops.nnls"], "_LIMITS", (1, 0, 0))
-    with pytest.raises(RuntimeError, match=f"a: row {first} was not solved within"):
-        ops.nnls(a, w)
-    assert bool(ops.nnls(a, w, check=False)[first].isnan().all())
 
 
 a53 = torch.ones(5, 3)

@@ -104,8 +104,9 @@ DIPTYCH_HD inline void solve_passive_sets(const Atoms& atoms, const LaneProblems
 }
 
 // Solves on the passive sets and moves atoms whose coefficient or gradient has the wrong sign (or, of passive
-// ones that depend on others, whose gradient is not zero) to the other side: all of them, unless their number has not fallen for three exchanges, then only the last one, until
-// it falls (Kim & Park 2011, algorithm 2; Judice & Pires 1994). Says which lanes had none.
+// ones that depend on others, whose gradient is not zero) to the other side: all of them, unless their
+// number has not fallen for three exchanges, then only the last one, until it falls (Kim & Park 2011,
+// algorithm 2; Judice & Pires 1994). Says which lanes had none.
 DIPTYCH_HD inline LaneMask exchange(const Atoms& atoms, const LaneProblems& p) {
   const int k = atoms.k;
   solve_passive_sets(atoms, p);
@@ -121,7 +122,8 @@ DIPTYCH_HD inline LaneMask exchange(const Atoms& atoms, const LaneProblems& p) {
     const double* gram_row = atoms.gram + j * atoms.stride;
     for (int i = 0; i < k; ++i) gradient += load(p.x + i * kLanes) * gram_row[i];
     const LaneMask passive = load_mask(p.passive + j * kLanes);
-    const LaneMask wrong = (gradient < limit) | (passive & ((load(p.x + j * kLanes) < limit) | (-gradient < limit)));
+    const LaneMask wrong =
+        (gradient < limit) | (passive & ((load(p.x + j * kLanes) < limit) | (-gradient < limit)));
     store(p.row + j * kLanes, select(wrong, all_lanes(1), Lanes{}));
     count += select(wrong, all_lanes(1), Lanes{});
     last = select(wrong, all_lanes(j), last);

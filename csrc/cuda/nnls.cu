@@ -40,22 +40,23 @@ template <class F>
 __global__ void products_kernel(const F* a, std::int64_t n, std::int64_t d, const double* units, int k,
                                 std::int64_t stride, double* out) {
   const Warp warp;
-  const std::int64_t first = (std::int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp) * kTileRows;
+  const std::int64_t mine = std::int64_t(blockIdx.x) * (blockDim.x / kWarp) + threadIdx.x / kWarp;
+  const std::int64_t first = mine * kTileRows;
   if (first >= n) return;
   const int rows = n - first < kTileRows ? static_cast<int>(n - first) : kTileRows;
   for (int atom = 0; atom < k; atom += kTileAtoms) {
     const int atoms = k - atom < kTileAtoms ? k - atom : kTileAtoms;
     double sums[kTileRows][kTileAtoms] = {};
     for (std::int64_t i = warp.first(); i < d; i += kWarp) {
-      double mine[kTileRows];
+      double values[kTileRows];
 #pragma unroll
       for (int r = 0; r < kTileRows; ++r)
-        mine[r] = static_cast<double>(a[(first + (r < rows ? r : 0)) * d + i]);
+        values[r] = static_cast<double>(a[(first + (r < rows ? r : 0)) * d + i]);
 #pragma unroll
       for (int c = 0; c < kTileAtoms; ++c) {
         const double unit = c < atoms ? units[(atom + c) * d + i] : 0;
 #pragma unroll
-        for (int r = 0; r < kTileRows; ++r) sums[r][c] += mine[r] * unit;
+        for (int r = 0; r < kTileRows; ++r) sums[r][c] += values[r] * unit;
       }
     }
 #pragma unroll
@@ -86,8 +87,8 @@ __device__ void tell(const NnlsReport& found, std::int64_t* report) {
 }
 
 template <int most, class F>
-__global__ void solve_in_threads(Atoms atoms, const double* products, std::int64_t n, NnlsLimits limits, F* out,
-                                 std::int64_t* report) {
+__global__ void solve_in_threads(Atoms atoms, const double* products, std::int64_t n, NnlsLimits limits,
+                                 F* out, std::int64_t* report) {
   double lane_memory[lane_problem_numbers(most)], row_memory[row_problem_numbers(most)];
   const LaneProblems lanes = lane_problems(lane_memory, atoms.k);
   const RowProblem problem = row_problem(row_memory, atoms.k);
@@ -162,7 +163,8 @@ void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const i
   const std::int64_t rows_per_block = kThreads / kWarp * kTileRows;
   clear_report<<<1, 2, 0, stream>>>(n, report);
   unit_atoms_kernel<<<blocks_for(k, kWarp), kWarp, 0, stream>>>(w, d, k, units, norms);
-  products_kernel<<<blocks_for(k, rows_per_block), kThreads, 0, stream>>>(units, k, d, units, k, padded(k), gram);
+  products_kernel<<<blocks_for(k, rows_per_block), kThreads, 0, stream>>>(units, k, d, units, k, padded(k),
+                                                                          gram);
   invert_kernel<<<1, kThreads, 0, stream>>>(atoms, gram, inverse, memory + layout.factor);
   products_kernel<<<blocks_for(n, rows_per_block), kThreads, 0, stream>>>(a, n, d, units, k, k, products);
   check(cudaGetLastError(), "nnls: products");
