@@ -71,7 +71,7 @@ def main() -> tuple[float, float]:
     before = similarity()
     train_student(student, train, teacher(train))
     after = similarity()
-    print(f"CKA of student and teacher on {len(test)} held-out images: {before:.3f} before, {after:.3f} after")
+    print(f"CKA of student and teacher on {len(test)} test images: {before:.3f} before, {after:.3f} after")
     return before, after
 
 

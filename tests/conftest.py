@@ -47,9 +47,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def fresh_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+def fresh_compiler() -> Iterator[None]:
     """torch.compile from scratch: a graph cached on disk holds the derivative of the day it was made."""
-    import torch._inductor.config
-
-    monkeypatch.setattr(torch._inductor.config, "force_disable_caches", True)
     torch.compiler.reset()
+    with torch.compiler.config.patch(force_disable_caches=True):
+        yield

@@ -12,7 +12,7 @@ from scipy import stats
 from diptych import _cpu, ops
 from diptych.ops.correlation import average_ranks, reference
 
-# (n, k1, k2): around vector widths and the 64 rows of a run; past the 64 columns and the size of the fused pass.
+# (n, k1, k2): around vector widths and the 64 rows of a run; past the columns and the size of the fused pass.
 SHAPES = [
     (2, 1, 1),
     (3, 2, 7),
@@ -47,9 +47,8 @@ def related(n: int, k1: int, k2: int, dtype: torch.dtype) -> tuple[torch.Tensor,
 
 
 def bound(n: int, dtype: torch.dtype) -> float:
-    """How far a correlation may be off: sums of 64 numbers in its own type, off by 64 eps of their size at most,
-    of numbers shifted to within 8 variances of their mean; GEMMs, and the torch backend, sum all n, whose
-    roundings partly cancel.
+    """How far a correlation may be off: sums of 64 numbers in its own type are off by 64 eps of their size at
+    most; GEMMs, and the torch backend, sum all n, whose roundings partly cancel.
     """
     return (64 + 2 * n**0.5) * torch.finfo(dtype).eps
 
@@ -113,7 +112,9 @@ def test_many_pairs_in_one_call(backend: str, kind: str) -> None:
 def test_columns_with_themselves(backend: str, kind: str) -> None:
     u = related(90, 20, 1, torch.float32)[0]
     found = ops.correlation(u, kind=kind, backend=backend)
-    torch.testing.assert_close(found, ops.correlation(u, u.clone(), kind=kind, backend=backend), rtol=0, atol=1e-6)
+    torch.testing.assert_close(
+        found, ops.correlation(u, u.clone(), kind=kind, backend=backend), rtol=0, atol=1e-6
+    )
     torch.testing.assert_close(found.diagonal(), torch.ones(20), rtol=0, atol=1e-6)
     if backend == "cpu":
         assert torch.equal(found, found.T)
@@ -136,7 +137,9 @@ def test_outliers_and_order_cost_few_digits(backend: str, sort: bool) -> None:
     u[0] = 1e6
     v[8] = -1e6
     expected = by_numpy(u.numpy(), v.numpy())
-    np.testing.assert_allclose(ops.correlation(u, v, backend=backend), expected, atol=8 * bound(1000, torch.float32))
+    np.testing.assert_allclose(
+        ops.correlation(u, v, backend=backend), expected, atol=8 * bound(1000, torch.float32)
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-30, 1e-20, 1e19, 1e30, 1e37])
@@ -145,7 +148,9 @@ def test_any_scale_in_float32(backend: str, scale: float) -> None:
     u, v = integers(100, 3, 9, 1), integers(100, 4, 9, 2)
     a = (u.double() * scale).float()
     expected = by_numpy(a.double().numpy() / scale, v.numpy())
-    np.testing.assert_allclose(ops.correlation(a, v, backend=backend), expected, atol=bound(100, torch.float32))
+    np.testing.assert_allclose(
+        ops.correlation(a, v, backend=backend), expected, atol=bound(100, torch.float32)
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -155,7 +160,9 @@ def test_invariances(backend: str, kind: str) -> None:
     plain = ops.correlation(u, v, kind=kind, backend=backend)
     order = torch.randperm(150, generator=torch.Generator().manual_seed(0))
     for a, b in ((3 * u + 5, v), (u, v / 7 - 2), (u[order], v[order])):
-        torch.testing.assert_close(ops.correlation(a, b, kind=kind, backend=backend), plain, rtol=0, atol=1e-13)
+        torch.testing.assert_close(
+            ops.correlation(a, b, kind=kind, backend=backend), plain, rtol=0, atol=1e-13
+        )
     torch.testing.assert_close(ops.correlation(v, u, kind=kind, backend=backend), plain.T, rtol=0, atol=1e-13)
     torch.testing.assert_close(ops.correlation(-u, v, kind=kind, backend=backend), -plain, rtol=0, atol=1e-13)
     if kind == "spearman":
@@ -222,7 +229,12 @@ def test_mixed_precision_is_computed_in_double() -> None:
 
 @pytest.mark.parametrize(
     "layout",
-    [np.asfortranarray, lambda x: x[::-1].copy()[::-1], lambda x: np.repeat(x, 2, 1)[:, ::2], np.ndarray.tolist],
+    [
+        np.asfortranarray,
+        lambda x: x[::-1].copy()[::-1],
+        lambda x: np.repeat(x, 2, 1)[:, ::2],
+        np.ndarray.tolist,
+    ],
 )
 def test_numpy_and_its_layouts(layout: Callable[[np.ndarray], Any]) -> None:
     u, v = (z.numpy() for z in related(33, 6, 5, torch.float64))
@@ -331,7 +343,12 @@ U = gaussian(6, 3)
         (U, U, {"out": U[:3]}, "out: shares memory with an input"),
         (U.clone().requires_grad_(), U, {"kind": "spearman"}, "kind: ranks have no gradient"),
         (U.clone().requires_grad_(), U, {"backend": "cpu"}, "backend: 'cpu' gives no gradient"),
-        (U.clone().requires_grad_(), U, {"out": torch.empty(3, 3)}, "out: expected none for inputs that need"),
+        (
+            U.clone().requires_grad_(),
+            U,
+            {"out": torch.empty(3, 3)},
+            "out: expected none for inputs that need",
+        ),
         (torch.tensor([[3e38], [-3e38], [0]]), U[:3], {}, "u: expected numbers whose differences"),
     ],
 )

@@ -185,8 +185,6 @@ def test_other_layers_than_before_are_refused() -> None:
         (X, X, {"seed": -1}, "seed: expected 0 to"),
     ],
 )
-def test_the_function_refuses_by_name(
-    x: torch.Tensor, y: torch.Tensor, options: dict, message: str
-) -> None:
+def test_the_function_refuses_by_name(x: torch.Tensor, y: torch.Tensor, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.minibatch_cka(x, y, **options)

@@ -41,7 +41,9 @@ def by_sklearn(x: torch.Tensor, y: torch.Tensor, sigma: float, debiased: bool, m
     return hsic(k, m) / np.sqrt(hsic(k, k) * hsic(m, m))
 
 
-def related(n: int, d_x: int, d_y: int, dtype: torch.dtype = torch.float64) -> tuple[torch.Tensor, torch.Tensor]:
+def related(
+    n: int, d_x: int, d_y: int, dtype: torch.dtype = torch.float64
+) -> tuple[torch.Tensor, torch.Tensor]:
     shared = gaussian(n, 1, 1, torch.float64)
     x = gaussian(n, d_x, 2, torch.float64) * torch.linspace(1, 3, d_x) + 2 * shared + 5
     return x.to(dtype), (gaussian(n, d_y, 3, torch.float64) + shared).to(dtype)

@@ -3,6 +3,8 @@
 
 #include <pybind11/numpy.h>
 
+#include <stdexcept>
+
 #include "../cpu/dispatch.hpp"
 
 namespace diptych::bindings {

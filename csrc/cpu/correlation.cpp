@@ -280,6 +280,7 @@ void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t 
 template <class F>
 void finish(const Moments<F>& u, const Moments<F>& v, const double* products, std::int64_t n, std::int64_t k_u,
             std::int64_t k_v, double constant, F* out) {
+  const bool same = u.sums == v.sums;
   for (std::int64_t i = 0; i < k_u; ++i)
     for (std::int64_t j = 0; j < k_v; ++j) {
       if (is_constant(u, i) || is_constant(v, j)) {
@@ -292,7 +293,8 @@ void finish(const Moments<F>& u, const Moments<F>& v, const double* products, st
       double r = covariance / std::sqrt(variance_u * variance_v);
       r = r > 1 ? 1 : r;
       r = r < -1 ? -1 : r;
-      out[i * k_v + j] = static_cast<F>(r);
+      // Two sums of squares taken in different orders are not quite the same.
+      out[i * k_v + j] = same && i == j && r > 0 ? F(1) : static_cast<F>(r);
     }
 }
 

@@ -132,6 +132,11 @@ double ulps(F computed, long double exact) {
   return static_cast<double>(std::fabs(computed - exact) / step);
 }
 
+template <class T>
+bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), sizeof(T) * x.size()) == 0;
+}
+
 // Every `stride`-th float of [from, to] (0 <= from < to) and its negative goes to visit(x).
 template <class Visit>
 void sweep(float from, float to, std::uint32_t stride, Visit visit) {

@@ -1,7 +1,9 @@
 // The functions of core/, one by one, as the portable build compiles them.
+#include "../core/average_ranks.hpp"
 #include "../core/difference.hpp"
 #include "../core/distance.hpp"
 #include "../core/elementary.hpp"
+#include "../core/hsic.hpp"
 #include "../core/knn_row.hpp"
 #include "../core/rank_row.hpp"
 #include "check.hpp"
@@ -180,4 +182,116 @@ TEST(knn_of_row_is_a_stable_sort_inside_the_cluster) {
             CHECK(best[place] == row[neighbors[place]], label(kind, n));
         }
     }
+}
+
+namespace {
+
+template <class F>
+void check_average_ranks() {
+  using Key = typename KeyOf<F>::type;
+  for (const std::int64_t n : kSizes)
+    for (const Values kind : kValues) {
+      const std::vector<F> column = values<F>(kind, n, 71);
+      std::vector<Key> keys(n);
+      std::vector<std::uint32_t> items(n), packed(n), counts(2 * kDigits, 0xdeadbeef);
+      std::vector<std::int64_t> twice(n, -1);
+      average_ranks(column.data(), RankScratch<Key>{keys.data(), items.data(), packed.data(), counts.data()}, n,
+                    [&](std::uint32_t item, std::int64_t rank) { twice[item] = rank; });
+      for (std::int64_t i = 0; i < n; ++i) {
+        std::int64_t below = 0, equal = 0;
+        for (const F other : column) {
+          below += other < column[i];
+          equal += other == column[i];
+        }
+        CHECK(twice[i] == 2 * below + equal + 1, label(kind, n));
+      }
+    }
+}
+
+// HSIC from Gram matrices as printed, for centred data.
+long double hsic_by_definition(const std::vector<long double>& k, const std::vector<long double>& m,
+                               std::int64_t n, bool debiased) {
+  long double product = 0, sum_k = 0, sum_m = 0, rows = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    long double row_k = 0, row_m = 0;
+    for (std::int64_t j = 0; j < n; ++j)
+      if (!debiased || i != j) {
+        product += k[i * n + j] * m[i * n + j];
+        row_k += k[i * n + j];
+        row_m += m[i * n + j];
+      }
+    sum_k += row_k;
+    sum_m += row_m;
+    rows += row_k * row_m;
+  }
+  if (!debiased) return product - 2 * rows / n + sum_k * sum_m / n / n;
+  return product - 2 * rows / (n - 2) + sum_k * sum_m / ((n - 1.0L) * (n - 2));
+}
+
+}  // namespace
+
+TEST(average_ranks_of_floats) { check_average_ranks<float>(); }
+TEST(average_ranks_of_doubles) { check_average_ranks<double>(); }
+
+// The public functions refuse NaN; what gets past them must not write out of bounds or hang.
+TEST(average_ranks_of_a_column_with_nan_reach_every_item) {
+  for (const std::int64_t n : {std::int64_t(1), std::int64_t(2), std::int64_t(33), std::int64_t(1023)}) {
+    std::vector<float> column = values<float>(Values::uniform, n, 73);
+    column[n / 2] = std::nanf("");
+    column[n - 1] = std::numeric_limits<float>::infinity();
+    std::vector<std::uint32_t> keys(n), items(n), packed(n), counts(2 * kDigits);
+    std::vector<int> seen(n);
+    average_ranks(column.data(),
+                  RankScratch<std::uint32_t>{keys.data(), items.data(), packed.data(), counts.data()}, n,
+                  [&](std::uint32_t item, std::int64_t) { ++seen[item]; });
+    CHECK(seen == std::vector<int>(n, 1), "n " + std::to_string(n));
+  }
+}
+
+TEST(linear_hsics_are_their_definition) {
+  for (const std::int64_t n : {4, 5, 9, 33})
+    for (const std::int64_t d : {1, 2, 7}) {
+      const std::int64_t d_y = d + 1;
+      const std::vector<float> x = values<float>(Values::signs, n * d, 79), y = values<float>(Values::uniform, n * d_y, 83);
+      std::vector<double> standard_x(n * d), standard_y(n * d_y);
+      standardize(x.data(), n, d, standard_x.data());
+      standardize(y.data(), n, d_y, standard_y.data());
+      std::vector<long double> k(n * n), m(n * n);
+      for (std::int64_t i = 0; i < n; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+          for (std::int64_t f = 0; f < d; ++f) k[i * n + j] += static_cast<long double>(standard_x[i * d + f]) * standard_x[j * d + f];
+          for (std::int64_t f = 0; f < d_y; ++f) m[i * n + j] += static_cast<long double>(standard_y[i * d_y + f]) * standard_y[j * d_y + f];
+        }
+      for (const bool debiased : {false, true}) {
+        double found[5];
+        linear_hsics(standard_x.data(), d, standard_y.data(), d_y, n, debiased, found);
+        const std::vector<long double>*first[3] = {&k, &k, &m}, *second[3] = {&m, &k, &m};
+        for (int s = 0; s < 3; ++s) {
+          const long double exact = hsic_by_definition(*first[s], *second[s], n, debiased);
+          // Sums of n² products of sums of d, of the biased estimators' size.
+          const double size = std::sqrt(found[first[s] == &k ? 3 : 4] * found[second[s] == &k ? 3 : 4]);
+          CHECK(std::fabs(found[s] - exact) <= 4 * n * std::numeric_limits<double>::epsilon() * size,
+                "n " + std::to_string(n) + ", d " + std::to_string(d));
+        }
+      }
+    }
+}
+
+TEST(standardized_numbers_have_mean_zero_and_range_about_one) {
+  for (const float scale : {1e-40f, 1e-20f, 1.0f, 1e30f}) {
+    std::vector<float> x = values<float>(Values::uniform, 30, 89);
+    for (float& value : x) value *= scale;
+    std::vector<double> out(30);
+    standardize(x.data(), 10, 3, out.data());
+    for (int j = 0; j < 3; ++j) {
+      double sum = 0, low = out[j], high = out[j];
+      for (int i = 0; i < 10; ++i) {
+        sum += out[i * 3 + j];
+        low = std::min(low, out[i * 3 + j]);
+        high = std::max(high, out[i * 3 + j]);
+      }
+      CHECK(std::fabs(sum) <= 10 * std::numeric_limits<double>::epsilon(), std::to_string(scale));
+      CHECK(high - low <= 1 && high > low, std::to_string(scale));
+    }
+  }
 }

@@ -28,8 +28,8 @@ def standardized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
     """
     if x.device.type == "cpu":
         out = torch.empty(x.shape, dtype=x.dtype)
-        spread = _cpu.center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
-        return out, math.ldexp(1.0, -math.frexp(spread)[1]) if math.isfinite(spread) else 1.0
+        widest = _cpu.center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
+        return out, math.ldexp(1.0, -math.frexp(widest)[1]) if math.isfinite(widest) else 1.0
     low, high = torch.aminmax(x, dim=0)
     spread = high - low
     inverse = torch.exp2(-torch.floor(torch.log2(spread.amax())))
@@ -39,7 +39,7 @@ def standardized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
 
 
 def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
-    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; behind them the biased last two.
+    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; then the biased last two.
 
     Returns:
         (5,) float64; the last two are what the unbiased estimator's rounding is measured against.
@@ -95,7 +95,7 @@ def _cross_sum(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _self_sum(x: torch.Tensor) -> torch.Tensor:
-    """Sum of the squares of XᵀX, by tiles of its upper triangle; what lies right of the diagonal counts twice."""
+    """Sum of the squares of XᵀX, by tiles of its upper triangle."""
     d, tile = x.shape[1], row_tile(x.device) // 2
     scratch = x.new_empty(min(tile, d) * d)
     total = x.new_zeros(())
@@ -103,7 +103,7 @@ def _self_sum(x: torch.Tensor) -> torch.Tensor:
         rows = x[:, start : start + tile].T
         width = d - start
         product = scratch[: len(rows) * width].view(len(rows), width)
-        total = total + _upper_sum(torch.mm(rows, x[:, start:], out=product).square_())
+        total = total + upper_sum(torch.mm(rows, x[:, start:], out=product).square_())
     return total
 
 
@@ -118,11 +118,12 @@ def _gram_sums(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         torch.mm(x[start : start + tile], x[start:].T, out=gram_x)
         torch.mm(y[start : start + tile], y[start:].T, out=gram_y)
         torch.mul(gram_x, gram_y, out=both)
-        total = total + torch.stack([_upper_sum(both), _upper_sum(gram_x.square_()), _upper_sum(gram_y.square_())])
+        tiles = (both, gram_x.square_(), gram_y.square_())
+        total = total + torch.stack([upper_sum(values) for values in tiles])
     return total
 
 
-def _upper_sum(tile: torch.Tensor) -> torch.Tensor:
+def upper_sum(tile: torch.Tensor) -> torch.Tensor:
     """Sum of a tile that begins at the diagonal and of its mirror image."""
     rows, columns = tile.shape
     square = tile[:, :rows].sum()

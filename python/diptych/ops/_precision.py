@@ -7,10 +7,20 @@ import torch
 
 
 @contextmanager
+def without_autocast(device: torch.device) -> Iterator[None]:
+    """Keep autocast from choosing the type of products inside the block."""
+    if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
+        with torch.autocast(device.type, enabled=False):
+            yield
+    else:
+        yield
+
+
+@contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """Keep torch from rounding float32 products to tf32, bfloat16 or an autocast type inside the block.
 
-    Under ``torch.compile``, where that setting belongs to the compiler's caller, nothing is changed.
+    Under ``torch.compile``, where these settings belong to the compiler's caller, nothing is changed.
     """
     if torch.compiler.is_compiling():
         yield
@@ -19,10 +29,7 @@ def full_precision(device: torch.device) -> Iterator[None]:
     if allowed != "highest":
         torch.set_float32_matmul_precision("highest")
     try:
-        if torch.amp.is_autocast_available(device.type) and torch.is_autocast_enabled(device.type):
-            with torch.autocast(device.type, enabled=False):
-                yield
-        else:
+        with without_autocast(device):
             yield
     finally:
         if allowed != "highest":

@@ -57,8 +57,9 @@ def correlation(
         columns with a large mean and a small variance keep their digits.
 
     Raises:
-        ValueError: Other shapes, fewer than two items, NaN or Inf, a constant column, an option unknown, ranks
-            asked of inputs that need gradients, different devices, ``out`` of another shape or overlapping.
+        ValueError: Other shapes, fewer than two items, NaN or Inf, a constant column, an unknown option,
+            ranks asked of inputs that need gradients, different devices, ``out`` of another shape or
+            overlapping an input.
         TypeError: Not an array of real numbers.
     """
     tensor_u = floating(to_tensor("u", u))
@@ -129,9 +130,9 @@ def _check_shapes(u: torch.Tensor, v: torch.Tensor) -> None:
 
 def _check_differentiable(ranked: bool, backend: str | None, out: Array | None) -> None:
     if ranked:
-        raise ValueError("kind: ranks have no gradient, found 'spearman' for inputs that need one; detach them")
+        raise ValueError("kind: ranks have no gradient, found 'spearman' for inputs that need one")
     if backend == "cpu":
-        raise ValueError("backend: 'cpu' gives no gradient, which the inputs need; use 'torch' or detach them")
+        raise ValueError("backend: 'cpu' gives no gradient, which the inputs need; use 'torch'")
     if out is not None:
         raise ValueError("out: expected none for inputs that need gradients; detach them")
 
@@ -166,8 +167,9 @@ def _run_cpu(
     threads = torch.get_num_threads()
     if max(k_u, k_v) > _MAX_FUSED_COLUMNS or n * (k_u + k_v) > _MAX_FUSED_NUMBERS:
         if ranked:
-            u, v = (_cpu_ranks(u, threads), None if v is u else _cpu_ranks(v, threads))
-            v = u if v is None else v
+            same = v is u
+            u = _cpu_ranks(u, threads)
+            v = u if same else _cpu_ranks(v, threads)
         return _run_torch(u, v, False, constant, out)
     same = v is u
     u = u.contiguous()
@@ -212,10 +214,11 @@ def _standardized(x: torch.Tensor, constant: float) -> torch.Tensor:
     The first row goes before the mean does: a column far from zero keeps its digits.
     """
     x = x - x[..., :1, :]
-    still = (x == 0).all(-2, keepdim=True)
+    # Sums and squares of the largest float32 numbers overflow, those of the smallest vanish.
+    peak = x.detach().abs().amax(-2, keepdim=True)
+    still = peak == 0
+    x = x / peak.masked_fill(still, 1)
     x = x - x.mean(-2, keepdim=True)
-    # Squares of the largest float32 numbers overflow, those of the smallest vanish.
-    x = x / x.detach().abs().amax(-2, keepdim=True).masked_fill(still, 1)
     x = x / x.square().sum(-2, keepdim=True).masked_fill(still, 1).sqrt()
     return x.masked_fill(still, constant)
 

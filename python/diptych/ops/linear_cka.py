@@ -3,9 +3,10 @@
 import torch
 
 from diptych.ops import _checks
-from diptych.ops._hsic import check_hsics, linear_hsics, ratio, row_tile, standardized
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
+from diptych.ops._hsic import check_hsics, linear_hsics, ratio, row_tile, standardized
+from diptych.ops._precision import without_autocast
 
 
 def linear_cka(
@@ -23,13 +24,13 @@ def linear_cka(
     centred data the latter reduces to
     |XᵀY|² - n/(n-2) sum_i |x_i|²|y_i|² + (sum_i |x_i|²)(sum_i |y_i|²) / ((n-1)(n-2)),
     up to a factor that cancels. Works in feature or in item space, whichever is cheaper: |XᵀY|² is also the
-    sum of the products of the Gram matrices' entries. Of XᵀX, YᵀY and Gram matrices, which are symmetric, only
-    the upper triangle of blocks is multiplied, and no product is kept beyond the tile in work.
+    sum of the products of the Gram matrices' entries. Of XᵀX, YᵀY and Gram matrices, which are symmetric,
+    only the upper triangle of blocks is multiplied, and no product is kept beyond the tile in work.
 
     Differentiable in both arguments (first order), and usable under ``torch.compile``, where values are not
     checked: it is the custom operator ``torch.ops.diptych.linear_cka``. Autocast does not reach inside.
-    Products of float32 follow ``torch.set_float32_matmul_precision``, whose default rounds nothing: a loss may
-    gain from tf32 where its user has allowed it, and every other result stays whole.
+    Products of float32 follow ``torch.set_float32_matmul_precision``, whose default rounds nothing: a loss
+    may gain from tf32 where its user has allowed it, and every other result stays whole.
 
     Args:
         x: (n, d_x) embeddings; halves are computed in float32.
@@ -37,16 +38,16 @@ def linear_cka(
         debiased: Use the unbiased estimator of HSIC; needs n >= 4, and may come out below 0.
         backend: ``"torch"`` or None.
         check: Refuse NaN, Inf and representations whose HSIC with themselves is zero. Default: on the CPU
-            yes, on a GPU and under ``torch.compile`` no; CKA is then NaN, or noise where all items are equally
-            far apart. Costs nothing beyond waiting for the result.
+            yes, on a GPU and under ``torch.compile`` no; CKA is then NaN, or noise where all items are
+            equally far apart. Costs nothing beyond waiting for the result.
 
     Returns:
         A scalar: a 0-d tensor for torch input, else a 0-d array of the same kind.
 
     Complexity:
         O(n (d_x + d_y)²) time in feature space, O(n² (d_x + d_y)) in item space, chosen when n < d_x + d_y:
-        about half of what full products cost. Memory: centred copies of both inputs and tiles of 512 rows (GPU:
-        2048) of a product. The gradient costs about twice as much again, and O(d_x d_y) memory.
+        about half of what full products cost. Memory: centred copies of both inputs and tiles of 512 rows
+        (GPU: 2048) of a product. The gradient costs about twice as much again, and O(d_x d_y) memory.
 
     Raises:
         ValueError: Different numbers of items, too few of them, NaN or Inf, a representation without
@@ -128,6 +129,14 @@ def _linear_cka_slopes(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Derivatives of CKA by x and y; an empty tensor for the one that is not needed."""
     (x, inverse_x), (y, inverse_y) = standardized(x), standardized(y)
+    with without_autocast(x.device):
+        slopes = _slopes(x, y, hsics, debiased, need_x, need_y)
+    return slopes[0] * inverse_x, slopes[1] * inverse_y
+
+
+def _slopes(
+    x: torch.Tensor, y: torch.Tensor, hsics: torch.Tensor, debiased: bool, need_x: bool, need_y: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     xx, yy = hsics[1].to(x.dtype), hsics[2].to(x.dtype)
     cka = ratio(hsics).to(x.dtype)
     # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
@@ -136,10 +145,10 @@ def _linear_cka_slopes(
     slope_x, slope_y = x.new_empty(0), x.new_empty(0)
     if need_x:
         slope = norm * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
-        slope_x = (slope - slope.mean(0)) * inverse_x
+        slope_x = slope - slope.mean(0)
     if need_y:
         slope = norm * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
-        slope_y = (slope - slope.mean(0)) * inverse_y
+        slope_y = slope - slope.mean(0)
     return slope_x, slope_y
 
 

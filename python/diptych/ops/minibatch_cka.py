@@ -16,14 +16,14 @@ Layers = Array | Sequence[Array] | Mapping[str, Array]
 class MinibatchCKA:
     """Debiased linear CKA between every layer of one model and every layer of another, batch by batch.
 
-    CKA = mean_b HSIC_1(K_b, L_b) / sqrt(mean_b HSIC_1(K_b, K_b) mean_b HSIC_1(L_b, L_b)), where K_b and L_b are
-    the Gram matrices of batch b and HSIC_1 is the unbiased estimator of Song et al. 2012 (Nguyen, Raghu &
+    CKA = mean_b HSIC_1(K_b, L_b) / sqrt(mean_b HSIC_1(K_b, K_b) mean_b HSIC_1(L_b, L_b)), where K_b and L_b
+    are the Gram matrices of batch b and HSIC_1 is the unbiased estimator of Song et al. 2012 (Nguyen, Raghu &
     Kornblith 2021, eq. 3-4). Each mean is unbiased, so with the number of batches drawn the result converges
     to ``ops.linear_cka(x, y, debiased=True)`` of all items, whatever the batch size; one batch of all items
     gives exactly that. Batches must be drawn at random: those of a sorted data set are not alike.
 
-    Use as a metric: ``update`` with the activations of each batch, ``compute`` at the end; ``merge`` joins the
-    accumulators of several processes. ::
+    Use as a metric: ``update`` with the activations of each batch, ``compute`` at the end; ``merge`` joins
+    the accumulators of several processes. ::
 
         similarity = ops.MinibatchCKA()
         for images in loader:
@@ -183,7 +183,7 @@ def _centred_grams(
         names, arrays = ("0",), [layers]
     if not arrays:
         raise ValueError(f"{name}: expected at least one layer, found none")
-    grams = []
+    grams: list[torch.Tensor] = []
     for layer, array in zip(names, arrays, strict=True):
         label = f"{name}[{layer}]"
         tensor = floating(to_tensor(label, array)).detach()

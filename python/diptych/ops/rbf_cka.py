@@ -7,7 +7,7 @@ import torch
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops._hsic import check_hsics, ratio, standardized
+from diptych.ops._hsic import check_hsics, ratio, standardized, upper_sum
 from diptych.ops._pair_distances import median_squared_distance, squared_distances, squared_norms, tile_bounds
 from diptych.ops._precision import full_precision
 from diptych.ops.linear_cka import biased_hsic, unbiased_hsic
@@ -148,8 +148,8 @@ def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
 def _backward(ctx, gradient, *_):  # type: ignore[no-untyped-def]
     need_x, need_y = ctx.needs_input_grad[:2]
     slopes = _rbf_cka_slopes(*ctx.saved_tensors, ctx.debiased, need_x, need_y)
-    grad_x, grad_y = (gradient * s if need else None for s, need in zip(slopes, (need_x, need_y), strict=True))
-    return grad_x, grad_y, None, None, None
+    grad_x = gradient * slopes[0] if need_x else None
+    return grad_x, gradient * slopes[1] if need_y else None, None, None, None
 
 
 _rbf_cka.register_autograd(_backward, setup_context=_setup_context)
@@ -173,7 +173,7 @@ def _cka(x: torch.Tensor, y: torch.Tensor, sigma: float, median: bool, debiased:
             row[start:stop] += kernel.sum(1)
             row[stop:] += kernel[:, height:].sum(0)
         products = [k * m, k.square(), m.square()]
-        sums += torch.stack([product[:, :height].sum() + 2 * product[:, height:].sum() for product in products])
+        sums += torch.stack([upper_sum(product) for product in products])
     shifts = shifts.to(dtype).double()
     hsics = _hsics(sums, rows, shifts, debiased)
     return _Sums(ratio(hsics).to(dtype), hsics, rates, rows, shifts)
@@ -185,9 +185,7 @@ def _rate(x: torch.Tensor, inverse: torch.Tensor | float, sigma: float, median: 
     return 1 / (2 * sigma**2 * unit)
 
 
-def _kernel(
-    x: torch.Tensor, norms: torch.Tensor, start: int, stop: int, rate: torch.Tensor
-) -> torch.Tensor:
+def _kernel(x: torch.Tensor, norms: torch.Tensor, start: int, stop: int, rate: torch.Tensor) -> torch.Tensor:
     return squared_distances(x, norms, start, stop).mul_(-rate.to(x.dtype)).exp_()
 
 
