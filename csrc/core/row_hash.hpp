@@ -8,13 +8,13 @@
 
 namespace diptych::core::DIPTYCH_ISA {
 
-inline std::uint64_t bits_of(float value) {
+inline std::uint64_t hash_bits(float value) {
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
 
-inline std::uint64_t bits_of(double value) {
+inline std::uint64_t hash_bits(double value) {
   std::uint64_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
@@ -27,7 +27,7 @@ inline std::uint64_t row_hash(const F* row, std::int64_t d) {
   std::uint64_t sums[4] = {1, 2, 3, 4};
   for (std::int64_t i = 0; i < d; ++i) {
     std::uint64_t& sum = sums[i & 3];
-    sum = (sum ^ bits_of(row[i] + F(0))) * 0x9E3779B97F4A7C15u;
+    sum = (sum ^ hash_bits(row[i] + F(0))) * 0x9E3779B97F4A7C15u;
     sum ^= sum >> 32;
   }
   std::uint64_t hash = 0;

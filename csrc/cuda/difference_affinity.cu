@@ -23,9 +23,8 @@ __global__ void __launch_bounds__(kTile* kRows)
   const int x = threadIdx.x, y = threadIdx.y;
   const std::int64_t row0 = tile_i * kTile, column0 = tile_j * kTile;
   const auto affinity_of = [&](T left, T right) {
-    const F g = core::DIPTYCH_ISA::difference<kind, std::is_integral_v<T>>(
-        static_cast<F>(left), static_cast<F>(right), gamma, offset);
-    return core::DIPTYCH_ISA::exponential(-beta * g);
+    return core::DIPTYCH_ISA::affinities<kind, std::is_integral_v<T>>(static_cast<F>(left), static_cast<F>(right),
+                                                                      gamma, beta, offset);
   };
   T upper_a[kSteps], upper_b[kSteps], lower_a[kSteps], lower_b[kSteps];
 #pragma unroll
@@ -40,17 +39,17 @@ __global__ void __launch_bounds__(kTile* kRows)
   }
 #pragma unroll
   for (int step = 0; step < kSteps; ++step) {
-    const F e = affinity_of(lower_a[step], lower_b[step]);
-    mirror_ab[y + step * kRows][x] = e;
-    mirror_ba[y + step * kRows][x] = core::DIPTYCH_ISA::quotient(F(1), e);
+    const auto both = affinity_of(lower_a[step], lower_b[step]);
+    mirror_ab[y + step * kRows][x] = both.ab;
+    mirror_ba[y + step * kRows][x] = both.ba;
   }
   __syncthreads();  // on the diagonal the two tiles are one: all reads come before the first write
 #pragma unroll
   for (int step = 0; step < kSteps; ++step) {
     const int r = y + step * kRows;
-    const F e = affinity_of(upper_a[step], upper_b[step]);
-    const F mean_ab = F(0.5) * (e + mirror_ab[x][r]);
-    const F mean_ba = F(0.5) * (core::DIPTYCH_ISA::quotient(F(1), e) + mirror_ba[x][r]);
+    const auto both = affinity_of(upper_a[step], upper_b[step]);
+    const F mean_ab = F(0.5) * (both.ab + mirror_ab[x][r]);
+    const F mean_ba = F(0.5) * (both.ba + mirror_ba[x][r]);
     if (row0 + r < n && column0 + x < n) {
       out_ab[(row0 + r) * n + column0 + x] = mean_ab;
       out_ba[(row0 + r) * n + column0 + x] = mean_ba;
@@ -77,7 +76,7 @@ void affinity(const T* a, const T* b, std::int64_t n, bool subtraction, double g
   if (n == 0) return;
   const auto tiles = static_cast<unsigned>((n + kTile - 1) / kTile);
   const dim3 grid(tiles, tiles), block(kTile, kRows);
-  const F g = static_cast<F>(gamma), s = static_cast<F>(beta), o = static_cast<F>(offset);
+  const F g = core::DIPTYCH_ISA::sensitivity<F>(gamma), s = static_cast<F>(beta), o = static_cast<F>(offset);
   if (subtraction)
     affinity_kernel<core::Difference::subtraction><<<grid, block, 0, stream>>>(a, b, n, g, s, o, out_ab,
                                                                                out_ba);

@@ -31,7 +31,7 @@ void biased(const T* a, const T* b, std::int64_t count, double gamma, double off
   const std::int64_t block = 256, most = 1 << 20;
   const std::int64_t blocks = (count + block - 1) / block;
   biased_kernel<<<static_cast<unsigned>(blocks < most ? blocks : most), block, 0, stream>>>(
-      a, b, count, static_cast<F>(gamma), static_cast<F>(offset), out);
+      a, b, count, core::DIPTYCH_ISA::sensitivity<F>(gamma), static_cast<F>(offset), out);
   check(cudaGetLastError(), "locally_biased_difference");
 }
 

@@ -30,11 +30,11 @@ std::vector<std::int64_t> groups_by_definition(const std::vector<double>& x, std
 std::vector<double> colliding_rows() {
   using namespace diptych::core::DIPTYCH_ISA;
   const auto step = [](double value) {
-    std::uint64_t sum = (std::uint64_t(1) ^ bits_of(value)) * 0x9E3779B97F4A7C15u;
+    std::uint64_t sum = (std::uint64_t(1) ^ hash_bits(value)) * 0x9E3779B97F4A7C15u;
     return sum ^ (sum >> 32);
   };
   for (double first = 2;; ++first) {
-    const std::uint64_t bits = bits_of(7.0) ^ step(1.0) ^ step(first);
+    const std::uint64_t bits = hash_bits(7.0) ^ step(1.0) ^ step(first);
     double last;
     std::memcpy(&last, &bits, sizeof last);
     if (std::isfinite(last)) return {1, 0, 0, 0, 7, first, 0, 0, 0, last};
