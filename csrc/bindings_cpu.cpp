@@ -106,7 +106,7 @@ void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
     (operations().*op)(d, rows, n, numbers, o, usable_threads(threads));
-  }, py::arg("distances").noconvert(), py::arg("items"), py::arg("out").noconvert(), py::arg("threads"));
+  }, py::arg("distances").noconvert(), py::arg("items").noconvert(), py::arg("out").noconvert(), py::arg("threads"));
   m.def("ranks_from_products", [from_products](const Array<F>& products, const Array<F>& norms,
                                                const Items& items, Array<std::int32_t>& out, int threads) {
     const auto rows = out.shape(0), n = out.shape(1), stride = products.shape(1);
@@ -117,7 +117,7 @@ void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
     (operations().*from_products)(p, stride, s, rows, n, numbers, o, usable_threads(threads));
-  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("items"),
+  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("items").noconvert(),
      py::arg("out").noconvert(), py::arg("threads"));
 }
 

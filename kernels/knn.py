@@ -15,6 +15,11 @@ GROUP = 32
 _ROWS, _COLUMNS, _DEPTH = 64, 128, 32
 
 
+# What tl.sum and tl.min hand to tl.reduce; they themselves are interpreted only where all of Triton was imported so.
+_sum = tl.standard._sum_combine
+_least = tl.standard._elementwise_min
+
+
 @triton.jit
 def _least_keys_kernel(
     x_ptr: tl.tensor,
@@ -32,13 +37,13 @@ def _least_keys_kernel(
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
 ) -> None:
-    row_tiles = tl.cdiv(n, ROWS)
+    row_tiles = (n + ROWS - 1) // ROWS
     tile = tl.program_id(0)
     rows = (tile % row_tiles) * ROWS + tl.arange(0, ROWS)
     columns = (tile // row_tiles) * COLUMNS + tl.arange(0, COLUMNS)
     x_rows = rows.to(tl.int64)[:, None] * d
     y_rows = columns.to(tl.int64)[None, :] * d
-    products = tl.zeros((ROWS, COLUMNS), dtype=tl.float32)
+    products = tl.full((ROWS, COLUMNS), 0.0, tl.float32)
     for start in range(0, d, DEPTH):
         at = start + tl.arange(0, DEPTH)
         a = tl.load(x_ptr + x_rows + at[None, :], mask=(rows[:, None] < n) & (at[None, :] < d), other=0.0)
@@ -48,7 +53,7 @@ def _least_keys_kernel(
     keys = norms[None, :] - 2 * products
     if EXCLUDE_SELF:
         keys = tl.where(first_row + rows[:, None] == columns[None, :], float("inf"), keys)
-    least = tl.min(tl.reshape(keys, (ROWS, COLUMNS // GROUP, GROUP)), axis=2)
+    least = tl.reduce(tl.reshape(keys, (ROWS, COLUMNS // GROUP, GROUP)), 2, _least)
     places = (tile // row_tiles) * (COLUMNS // GROUP) + tl.arange(0, COLUMNS // GROUP)
     inside = (rows[:, None] < n) & (places[None, :] < groups)
     tl.store(out_ptr + rows.to(tl.int64)[:, None] * groups + places[None, :], least, mask=inside)
@@ -71,14 +76,14 @@ def _squares_kernel(
     place = tl.program_id(0).to(tl.int64)
     row = place // chosen
     items = tl.load(chosen_ptr + place) * GROUP + tl.arange(0, GROUP)
-    squares = tl.zeros((GROUP,), dtype=tl.float64)
+    squares = tl.full((GROUP,), 0.0, tl.float64)
     for start in range(0, d, DEPTH):
         at = start + tl.arange(0, DEPTH)
         a = tl.load(x_ptr + row * d + at, mask=at < d, other=0.0).to(tl.float64)
         inside = (items[:, None] < m) & (at[None, :] < d)
         b = tl.load(y_ptr + items[:, None] * d + at[None, :], mask=inside, other=0.0).to(tl.float64)
         gaps = tl.where(inside, a[None, :] - b, 0.0)
-        squares += tl.sum(gaps * gaps, axis=1)
+        squares += tl.reduce(gaps * gaps, 1, _sum)
     allowed = items < m
     if EXCLUDE_SELF:
         allowed = allowed & (items != first_row + row)

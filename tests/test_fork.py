@@ -60,7 +60,7 @@ def test_a_kernel_runs_alone_in_a_forked_child(busy_parent: torch.Tensor) -> Non
     def work() -> None:
         # Straight to the C++: torch's own parallel loops hang in such a child unless it sets one thread.
         ranks = np.full((600, 600), -1, np.int32)
-        _cpu.ranks(busy_parent.numpy(), 0, ranks, 2)
+        _cpu.ranks(busy_parent.numpy(), None, ranks, 2)
         np.testing.assert_array_equal(ranks, expected)
 
     assert exit_status_of_child(work) == 0

@@ -1,6 +1,5 @@
 """The Triton kernels of knn: interpreted on the CPU, and compiled where there is a GPU."""
 
-import functools
 import importlib.util
 import os
 import subprocess
@@ -12,33 +11,18 @@ import pytest
 import torch
 from helpers import gaussian, integers, with_duplicates
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("triton is not installed", allow_module_level=True)
+import kernel_modules
 
-from diptych import kernels, ops
+from diptych import ops
 
 # Around the group of 32 and the tile of 64 x 128.
 SIZES = [2, 3, 9, 31, 33, 65, 129]
 
 
-@functools.cache
-def load(interpret: bool) -> ModuleType:
-    """Load the kernels' module once more: whether it is interpreted is settled at its decoration."""
-    path = Path(kernels.__path__[0]) / "knn.py"
-    spec = importlib.util.spec_from_file_location("knn_under_test", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", str(int(interpret)))
-        spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    return load(interpret=True)
+    return kernel_modules.load("knn", interpret=True)
 
 
 def keys_by_definition(x: torch.Tensor, y: torch.Tensor, first_row: int, exclude_self: bool) -> torch.Tensor:

@@ -98,7 +98,7 @@ def test_one_and_two_threads_give_the_same_bytes() -> None:
 
 def _ranks_in_child(distances: np.ndarray, expected: np.ndarray) -> None:
     out = np.empty(distances.shape, np.int32)
-    _cpu.ranks(distances, 0, out, 2)
+    _cpu.ranks(distances, None, out, 2)
     os._exit(0 if np.array_equal(out, expected) else 1)
 
 
@@ -107,7 +107,7 @@ def _ranks_in_child(distances: np.ndarray, expected: np.ndarray) -> None:
 def test_a_forked_child_does_not_wait_for_its_parents_threads() -> None:
     distances = np.random.default_rng(3).random((200, 200), np.float32)
     expected = np.empty((200, 200), np.int32)
-    _cpu.ranks(distances, 0, expected, 2)
+    _cpu.ranks(distances, None, expected, 2)
     child = multiprocessing.get_context("fork").Process(target=_ranks_in_child, args=(distances, expected))
     child.start()
     child.join(timeout=60)
