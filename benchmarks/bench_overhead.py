@@ -1,9 +1,9 @@
 """What a call costs when there is nothing to compute: 8 items, 4 columns, numpy in and numpy out.
 
-A drop-in inside somebody's loop is paid for once per call: views of the arrays, checks, the choice of a backend,
-the allocation of the result. The goal is 30 microseconds for an op that makes one pass; those that iterate
-(eigenvectors, k-means, lasso) or chain several products are listed and not held to it. Beside each stands what one
-would call instead.
+A drop-in inside somebody's loop is paid for once per call: views of the arrays, checks, the choice of a
+backend, the allocation of the result. The goal is 30 microseconds for an op that makes one pass; those that
+iterate (eigenvectors, k-means, lasso) or chain several products are listed and not held to it. Beside each
+stands what one would call instead.
 
 Run: OMP_NUM_THREADS=2 pytest benchmarks/bench_overhead.py
 """

@@ -15,7 +15,8 @@ GROUP = 32
 _ROWS, _COLUMNS, _DEPTH = 64, 128, 32
 
 
-# What tl.sum and tl.min hand to tl.reduce; they themselves are interpreted only where all of Triton was imported so.
+# What tl.sum and tl.min hand to tl.reduce; they themselves are interpreted only where all of Triton was
+# imported so.
 _sum = tl.standard._sum_combine
 _least = tl.standard._elementwise_min
 

@@ -158,6 +158,7 @@ def test_stopping_early_is_told():
     [
         ({"n_components": 0}, ValueError, "n_components is 0, wanted at least 1"),
         ({"n_components": -2}, ValueError, "n_components is -2, wanted at least 1"),
+        ({"n_components": 257}, ValueError, "n_components is 257, wanted at most 256"),
         ({"n_components": 2.0}, TypeError, "n_components is 2.0, wanted an integer"),
         ({"n_components": True}, TypeError, "n_components is True, wanted an integer"),
         ({"n_components": 7}, ValueError, "n_components is 7, wanted at most n_samples = 6"),

@@ -1,17 +1,15 @@
 """The Triton kernels of knn: interpreted on the CPU, and compiled where there is a GPU."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
+import kernel_modules
 import pytest
 import torch
 from helpers import gaussian, integers, with_duplicates
-
-import kernel_modules
 
 from diptych import ops
 

@@ -22,9 +22,7 @@ def distances(
     out: NDArray[Any],
     threads: int,
 ) -> None: ...
-def ranks(
-    distances: NDArray[Any], items: NDArray[Any] | None, out: NDArray[Any], threads: int
-) -> None: ...
+def ranks(distances: NDArray[Any], items: NDArray[Any] | None, out: NDArray[Any], threads: int) -> None: ...
 def ranks_from_products(
     products: NDArray[Any],
     norms: NDArray[Any],

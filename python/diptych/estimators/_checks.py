@@ -9,17 +9,19 @@ from numpy.typing import NDArray
 from sklearn.utils.validation import validate_data
 
 
-def check_integer(name: str, value: object, *, at_least: int) -> int:
+def check_integer(name: str, value: object, *, at_least: int, at_most: int | None = None) -> int:
     """Return ``value`` as an int.
 
     Raises:
         TypeError: It is not an integer (a bool is none).
-        ValueError: It is below ``at_least``.
+        ValueError: It is below ``at_least`` or above ``at_most``.
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {value!r}, wanted an integer of at least {at_least}")
     if value < at_least:
         raise ValueError(f"{name} is {int(value)}, wanted at least {at_least}")
+    if at_most is not None and value > at_most:
+        raise ValueError(f"{name} is {int(value)}, wanted at most {at_most}")
     return int(value)
 
 

@@ -7,17 +7,20 @@ from typing import Any, Self
 import numpy as np
 from numpy.random import RandomState
 from numpy.typing import NDArray
-from scipy.optimize import nnls
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
 
+from diptych import ops
 from diptych._progress import track
 from diptych.estimators._checks import check_integer, check_items, check_real
 
 Array = NDArray[Any]
+
+#: As many as the non-negative projection of an item is solved for.
+MAX_COMPONENTS = 256
 
 
 class NonnegativeFactorization(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -60,7 +63,7 @@ class NonnegativeFactorization(ClassNamePrefixFeaturesOutMixin, TransformerMixin
             ValueError: A parameter is out of range, ``n_components`` is above n, or ``X`` is not a
                 finite (n, d) array.
         """
-        k = check_integer("n_components", self.n_components, at_least=1)
+        k = check_integer("n_components", self.n_components, at_least=1, at_most=MAX_COMPONENTS)
         max_iter = check_integer("max_iter", self.max_iter, at_least=1)
         tol = check_real("tol", self.tol)
         x = check_items(self, X, reset=True)
@@ -152,21 +155,8 @@ def multiply(factor: Array, numerator: Array, denominator: Array) -> Array:
 
 
 def nonnegative_coefficients(x: Array, components: Array) -> Array:
-    """Return the (n, k) minimiser over G >= 0 of ‖x − G components‖ in the dtype of ``x``.
-
-    Each item is solved by Lawson and Hanson's active sets on the k×k triangle of the components' QR
-    factorisation, in float64.
-    """
-    q, r = np.linalg.qr(components.T.astype(np.float64))
-    # The solver's tolerances are absolute, so both sides are brought to unit scale.
-    unit = np.abs(r).max() or 1.0
-    projected = (x @ q) / unit
-    norms = np.linalg.norm(projected, axis=1)
-    solved = np.zeros((len(x), len(components)), x.dtype)
-    for item in np.flatnonzero(norms):
-        target = projected[item] / norms[item]
-        solved[item] = nnls(r / unit, target, maxiter=100 * len(components))[0] * norms[item]
-    return solved
+    """Return the (n, k) minimiser over G >= 0 of ‖x − G components‖ in the dtype of ``x``."""
+    return np.asarray(ops.nnls(x, components.astype(x.dtype, copy=False)))
 
 
 def _frobenius_error(x: Array, coefficients: Array, components: Array) -> float:

@@ -34,7 +34,7 @@ class ConvexNMF(NonnegativeFactorization):
     value K⁻ is 0, nothing of size n² is stored and an iteration takes O(n d k).
 
     Args:
-        n_components: Number of components k, 1 <= k <= n.
+        n_components: Number of components k, 1 <= k <= n and at most 256.
         max_iter: Most iterations; a ``ConvergenceWarning`` tells when they did not do.
         tol: Stop when an iteration lowers ‖X − G WᵀX‖ by at most ``tol`` times its start.
         random_state: Seed of K-means; an int makes the result repeatable.

@@ -29,7 +29,7 @@ class SemiNMF(NonnegativeFactorization):
     An iteration takes O(n d k) operations; memory is three times that of X.
 
     Args:
-        n_components: Number of components k, 1 <= k <= n.
+        n_components: Number of components k, 1 <= k <= n and at most 256.
         max_iter: Most iterations; a ``ConvergenceWarning`` tells when they did not do.
         tol: Stop when an iteration lowers ‖X − G F‖ by at most ``tol`` times its start.
         random_state: Seed of K-means; an int makes the result repeatable.

@@ -1,5 +1,7 @@
 """The rank of every item among every item's neighbors."""
 
+from collections.abc import Callable
+
 import torch
 
 from diptych import _cpu
@@ -49,8 +51,8 @@ def neighbor_ranks(
 
     Raises:
         ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, embeddings too
-            large or too small to be squared, n above 2³¹-1, items out of range, an ``out`` that does not fit or overlaps an
-            input.
+            large or too small to be squared, n above 2³¹-1, items out of range, an ``out`` that does not fit
+            or overlaps an input.
         TypeError: Not an array of real numbers; items that are not integers.
     """
     if (x is None) == (distances is None):
@@ -195,5 +197,5 @@ def _run_cuda(tensor: torch.Tensor, given_distances: bool, items: None, out: tor
             rank_block(_products.product(x[start:stop], x.T), norms, start, stop)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
-_FOR_ITEMS = {"cpu": _run_cpu, "torch": _run_torch}
+_IMPLEMENTATIONS: dict[str, Callable[..., None]] = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
+_FOR_ITEMS: dict[str, Callable[..., None]] = {"cpu": _run_cpu, "torch": _run_torch}
