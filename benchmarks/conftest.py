@@ -16,6 +16,8 @@ import pytest
 import torch
 
 RESULTS = Path(os.environ.get("DIPTYCH_RESULTS", Path(__file__).parent / "results"))
+# Seconds after which the threads of every OpenMP pool have gone to sleep.
+_PAUSE = 0.1
 COLUMNS = (
     "op",
     "shape",
@@ -93,7 +95,8 @@ def race(
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Time ours (by pytest-benchmark) and the baselines in turns, after one untimed round of each.
 
-    Interleaving makes the ratio hold when the machine's speed drifts.
+    Interleaving makes the ratio hold when the machine's speed drifts; the pauses, that nobody is timed while
+    the threads of another library's pool still spin.
     """
     times: dict[str, list[float]] = {name: [] for name in baselines}
     for function in (ours, *baselines.values()):
@@ -101,7 +104,9 @@ def race(
 
     def baseline_round() -> None:
         for name, function in baselines.items():
+            time.sleep(_PAUSE)
             times[name].append(timed(function))
+        time.sleep(_PAUSE)
 
     benchmark.pedantic(ours, setup=baseline_round, rounds=rounds, iterations=1, warmup_rounds=0)
     return list(benchmark.stats.stats.data), times

@@ -18,11 +18,12 @@ def check_integer(name: str, value: object, *, at_least: int, at_most: int | Non
     """
     if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} is {value!r}, wanted an integer of at least {at_least}")
-    if value < at_least:
-        raise ValueError(f"{name} is {int(value)}, wanted at least {at_least}")
-    if at_most is not None and value > at_most:
-        raise ValueError(f"{name} is {int(value)}, wanted at most {at_most}")
-    return int(value)
+    number = int(value)
+    if number < at_least:
+        raise ValueError(f"{name} is {number}, wanted at least {at_least}")
+    if at_most is not None and number > at_most:
+        raise ValueError(f"{name} is {number}, wanted at most {at_most}")
+    return number
 
 
 def check_real(name: str, value: object, *, positive: bool = False) -> float:
