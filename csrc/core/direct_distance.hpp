@@ -7,25 +7,24 @@
 
 namespace diptych::core::DIPTYCH_ISA {
 
-// |x - y|^2. Sixteen sums side by side, added up in one order whatever the instruction set; equal rows are at
-// distance exactly zero, and x and y may be exchanged.
-template <class F>
-DIPTYCH_HD inline F squared_distance_direct(const F* x, const F* y, std::int64_t d) {
+// |a - b|^2 from differences of coordinates, in double and in one order of summation whoever asks: equal
+// rows are at distance zero, and an item's duplicates at one distance.
+template <class E>
+DIPTYCH_HD inline double squared_distance_of_rows(const E* a, const E* b, std::int64_t d) {
   constexpr int lanes = 16;
-  F sums[lanes] = {};
-  std::int64_t first = 0;
-  for (; first + lanes <= d; first += lanes)
-#pragma omp simd
+  double sums[lanes] = {};
+  std::int64_t j = 0;
+  for (; j + lanes <= d; j += lanes)
     for (int lane = 0; lane < lanes; ++lane) {
-      const F gap = x[first + lane] - y[first + lane];
+      const double gap = static_cast<double>(a[j + lane]) - static_cast<double>(b[j + lane]);
       sums[lane] += gap * gap;
     }
-  for (int lane = 0; first + lane < d; ++lane) {
-    const F gap = x[first + lane] - y[first + lane];
+  for (int lane = 0; j < d; ++j, ++lane) {
+    const double gap = static_cast<double>(a[j]) - static_cast<double>(b[j]);
     sums[lane] += gap * gap;
   }
-  for (int half = lanes / 2; half > 0; half /= 2)
-    for (int lane = 0; lane < half; ++lane) sums[lane] += sums[lane + half];
+  for (int width = lanes / 2; width > 0; width /= 2)
+    for (int lane = 0; lane < width; ++lane) sums[lane] += sums[lane + width];
   return sums[0];
 }
 

@@ -9,13 +9,11 @@ template <class F>
 void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool squared,
                       F* out, int threads) {
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (std::int64_t i = 0; i < n; ++i) {
-    F* row = out + i * m;
-    for (std::int64_t j = 0; j < m; ++j)
-      row[j] = core::DIPTYCH_ISA::squared_distance_direct(x + i * d, y + j * d, d);
-    if (!squared)
-      for (std::int64_t j = 0; j < m; ++j) row[j] = std::sqrt(row[j]);
-  }
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < m; ++j) {
+      const double square = core::DIPTYCH_ISA::squared_distance_of_rows(x + i * d, y + j * d, d);
+      out[i * m + j] = static_cast<F>(squared ? square : std::sqrt(square));
+    }
 }
 
 template void direct_distances(const float*, const float*, std::int64_t, std::int64_t, std::int64_t, bool, float*,

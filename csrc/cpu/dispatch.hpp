@@ -35,7 +35,7 @@ struct Operations {
   Duplicates<float> duplicates_f32;
   Duplicates<double> duplicates_f64;
 
-  // x (n, d), y (m, d) -> distances (n, m) from differences of coordinates: no GEMM, no cancellation.
+  // x (n, d), y (m, d) -> distances (n, m) from differences of coordinates, summed in double: nothing cancels.
   template <class F>
   using DirectDistances = void (*)(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d,
                                    bool squared, F* out, int threads);
