@@ -38,6 +38,20 @@ void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
 }
 
 template <class F>
+void bind_direct_distances(py::module_& m, Operations::DirectDistances<F> Operations::*op) {
+  m.def("direct_distances", [op](const Array<F>& x, const Array<F>& y, bool squared, Array<F>& out) {
+    require(x.ndim() == 2 && y.ndim() == 2 && x.shape(1) == y.shape(1), "x, y: expected (n, d) and (m, d)");
+    require(out.ndim() == 2 && out.shape(0) == x.shape(0) && out.shape(1) == y.shape(0),
+            "out: expected (n, m)");
+    const auto rows = x.shape(0), n = y.shape(0), d = x.shape(1);
+    const F *first = x.data(), *second = y.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(first, second, rows, n, d, squared, o);
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("squared"), py::arg("out").noconvert());
+}
+
+template <class F>
 void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
                 Operations::RanksFromProducts<F> Operations::*from_products) {
   m.def("ranks", [op](const Array<F>& distances, std::int64_t first_row, Array<std::int32_t>& out,
@@ -159,6 +173,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
   bind_distances<float>(m, &Operations::distances_f32);
   bind_distances<double>(m, &Operations::distances_f64);
+  bind_direct_distances<float>(m, &Operations::direct_distances_f32);
+  bind_direct_distances<double>(m, &Operations::direct_distances_f64);
   bind_ranks<float>(m, &Operations::ranks_f32, &Operations::ranks_from_products_f32);
   bind_ranks<double>(m, &Operations::ranks_f64, &Operations::ranks_from_products_f64);
   bind_differences<std::int32_t, float>(m, &Operations::biased_i32, &Operations::affinity_i32);

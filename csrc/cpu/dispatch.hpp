@@ -26,6 +26,14 @@ struct Operations {
   Distances<float> distances_f32;
   Distances<double> distances_f64;
 
+  // x (rows, d), y (n, d) -> distances (rows, n) from differences of coordinates, for a few short rows, where
+  // a matrix product costs more than it saves.
+  template <class F>
+  using DirectDistances = void (*)(const F* x, const F* y, std::int64_t rows, std::int64_t n, std::int64_t d,
+                                   bool squared, F* out);
+  DirectDistances<float> direct_distances_f32;
+  DirectDistances<double> direct_distances_f64;
+
   // distances (rows, n) of items first_row .. first_row+rows to all n -> ranks; float may work in place.
   template <class F>
   using Ranks = void (*)(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,

@@ -17,9 +17,16 @@ inline int thread_index() {
 #endif
 }
 
+// A parallel region costs more than it saves on fewer entries than this.
+constexpr std::int64_t kWorthThreads = 1 << 13;
+
 template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads);
+
+template <class F>
+void direct_distances(const F* x, const F* y, std::int64_t rows, std::int64_t n, std::int64_t d, bool squared,
+                      F* out);
 
 template <class F>
 void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,

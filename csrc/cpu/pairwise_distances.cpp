@@ -8,7 +8,7 @@ namespace diptych::cpu::DIPTYCH_ISA {
 template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(rows * n < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t i = 0; i < rows; ++i) {
     const F* product = products + i * stride;
     const F norm_x = norms_x[i];
@@ -25,9 +25,24 @@ void distances(const F* products, std::int64_t stride, const F* norms_x, const F
   }
 }
 
+template <class F>
+void direct_distances(const F* x, const F* y, std::int64_t rows, std::int64_t n, std::int64_t d, bool squared,
+                      F* out) {
+  for (std::int64_t i = 0; i < rows; ++i)
+    for (std::int64_t j = 0; j < n; ++j) {
+      const F square = core::DIPTYCH_ISA::direct_squared_distance(x + i * d, y + j * d, d);
+      out[i * n + j] = squared ? square : std::sqrt(square);
+    }
+}
+
 template void distances(const float*, std::int64_t, const float*, const float*, std::int64_t, std::int64_t,
                         bool, float*, int);
 template void distances(const double*, std::int64_t, const double*, const double*, std::int64_t,
                         std::int64_t, bool, double*, int);
+
+template void direct_distances(const float*, const float*, std::int64_t, std::int64_t, std::int64_t, bool,
+                               float*);
+template void direct_distances(const double*, const double*, std::int64_t, std::int64_t, std::int64_t, bool,
+                               double*);
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -4,6 +4,7 @@ namespace diptych::cpu::DIPTYCH_ISA {
 
 const Operations table = {
     distances<float>,          distances<double>,
+    direct_distances<float>,   direct_distances<double>,
     ranks<float>,              ranks<double>,
     ranks_from_products<float>, ranks_from_products<double>,
     biased<std::int32_t, float>, biased<float, float>, biased<double, double>,

@@ -157,6 +157,8 @@ def overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
 
     def span(tensor: torch.Tensor) -> tuple[int, int]:
+        if tensor.is_contiguous():
+            return tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
         last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
         return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
 

@@ -6,6 +6,9 @@ import torch
 # product: that duplicates come out alike is the work of `duplicates`, not of this size.
 _BLOCK = 384
 
+#: Multiplications up to which differences of coordinates are faster than a product and what goes with it.
+DIRECT = 1 << 14
+
 _ODD = 0x2545F4914F6CDD1D
 
 

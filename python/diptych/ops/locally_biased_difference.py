@@ -1,5 +1,7 @@
 """How differently two representations see each pair of items, near pairs weighing most."""
 
+import math
+
 import torch
 
 from diptych import _cpu
@@ -91,13 +93,15 @@ def paired(
 
 
 def _ranks_or_distances(name: str, tensor: torch.Tensor) -> None:
-    _checks.finite(name, tensor)
     if tensor.numel() == 0:
         return
-    low, high = tensor.min(), tensor.max()
-    if float(low) < 0:
+    # One pass finds NaN and Inf too: the extremes of numbers that are not all finite are not either.
+    low, high = (extreme.item() for extreme in tensor.aminmax())
+    if not (math.isfinite(low) and math.isfinite(high)):
+        _checks.finite(name, tensor)
+    if low < 0:
         raise ValueError(f"{name}: expected ranks or distances >= 0, found {low}")
-    if not tensor.is_floating_point() and int(high) > _checks.INT32_MAX:
+    if not tensor.is_floating_point() and high > _checks.INT32_MAX:
         raise ValueError(f"{name}: expected ranks up to {_checks.INT32_MAX} (int32), found {high}")
 
 

@@ -97,6 +97,12 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
     if given_distances:
         _cpu.ranks(numpy_view(tensor.contiguous()), 0, ranks, threads)
         return
+    if tensor.shape[1] * out.numel() <= _products.DIRECT:
+        rows = numpy_view(tensor.contiguous())
+        squares = numpy_view(tensor.new_empty(out.shape))
+        _cpu.direct_distances(rows, rows, True, squares)
+        _cpu.ranks(squares, 0, ranks, threads)
+        return
     x = _products.centered(tensor)
     groups = _products.duplicates(x)
     if x.dtype == torch.float32:

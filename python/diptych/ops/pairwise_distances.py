@@ -21,8 +21,9 @@ def pairwise_distances(
 ) -> Array:
     """Distance of every row of x to every row of y (to every row of x where y is not given).
 
-    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data. On the CPU
-    duplicate rows are looked for, and are at distance exactly zero.
+    One matrix product and one pass over the result: d² = |x|² + |y|² - 2<x,y> on centred data; on the CPU
+    differences of coordinates instead where n m d is below 2¹⁴. There duplicate rows are looked for, and are
+    at distance exactly zero.
 
     Args:
         x: (n, d) embeddings. float32 and float64 are computed as such; float16, bfloat16 and short
@@ -93,6 +94,11 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
     if metric == "cosine":
         _cosine(x, y, out)
         return
+    if x.shape[1] * out.numel() <= _products.DIRECT:
+        rows = numpy_view(x.contiguous())
+        others = rows if y is None else numpy_view(y.contiguous())
+        _cpu.direct_distances(rows, others, metric == "sqeuclidean", numpy_view(out))
+        return
     both = _products.centered(x if y is None else torch.cat([x, y]))
     left, right = both[: len(x)], both[0 if y is None else len(x) :]
     _products.product(left, right.T, out=out)
@@ -116,8 +122,11 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
     left = _unit_rows(x)
     right = left if y is None else _unit_rows(y)
-    _products.product(left, right.T, out=out)
-    out.neg_().add_(1).clamp_(min=0)
+    # Halved products and norms make the pass for squared distances, 1/2 + 1/2 - 2 <x,y>/2, that for cosines.
+    _products.product(left / 2, right.T, out=out)
+    half = out.new_full((max(out.shape),), 0.5)
+    view, norms = numpy_view(out), numpy_view(half)
+    _cpu.distances(view, norms, norms, True, view, torch.get_num_threads())
     if y is None:
         out.fill_diagonal_(0)
 
