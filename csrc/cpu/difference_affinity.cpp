@@ -12,6 +12,7 @@ using core::DIPTYCH_ISA::Affinities;
 // 64 x 64: the four affinity tiles of a pair fit in the level-2 cache, and a row of one is four lines.
 constexpr std::int64_t kTile = 64;
 constexpr std::int64_t kLine = 64;  // bytes
+constexpr std::int64_t kRun = 32;  // pairs of tiles that a thread takes at a time
 
 // Tiles are worked on in whole blocks; the entries past the matrix's edge are never written out.
 constexpr std::int64_t whole_blocks(std::int64_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
@@ -42,8 +43,9 @@ struct TileAffinity {
   F ba[kTile * kTile];
 };
 
+// Inlined by force, as is its caller: to GCC a function that only prefetches does nothing, and calls of it go.
 template <class P>
-void prefetch(const P* row, std::int64_t count) {
+[[gnu::always_inline]] inline void prefetch(const P* row, std::int64_t count) {
   for (std::int64_t c = 0; c < count; c += kLine / sizeof(P)) __builtin_prefetch(row + c);
   __builtin_prefetch(row + count - 1);
 }
@@ -52,7 +54,7 @@ void prefetch(const P* row, std::int64_t count) {
 // rows are pages apart, out of the hardware prefetchers' reach; asked for all at once they would fill the
 // queue of outstanding lines and hold the computation up.
 template <class T, class F>
-void prefetch_row(const Problem<T, F>& p, std::int64_t r, Span rows, Span columns, Span next_rows,
+[[gnu::always_inline]] inline void prefetch_row(const Problem<T, F>& p, std::int64_t r, Span rows, Span columns, Span next_rows,
                   Span next_columns) {
   if (r < next_rows.size) {
     const std::int64_t next = (next_rows.begin + r) * p.n + next_columns.begin;
@@ -120,19 +122,32 @@ void write_symmetric(const F* upper, const F* lower, std::int64_t n, Span rows, 
   write_tile(mirror, n, columns, rows, out);
 }
 
+// Tiles (i, j) and (j, i), i <= j.
+struct Pair {
+  std::int64_t i, j;
+
+  Pair next(std::int64_t tiles) const {
+    if (j + 1 < tiles) return {i, j + 1};
+    return i + 1 < tiles ? Pair{i + 1, i + 1} : *this;
+  }
+};
+
+Pair pair_at(std::int64_t index, std::int64_t tiles) {
+  std::int64_t i = 0;
+  for (; index >= tiles - i; ++i) index -= tiles - i;
+  return {i, i + index};
+}
+
 template <Difference kind, class T, class F>
 void all_tiles(const Problem<T, F>& p, int threads) {
   const std::int64_t tiles = p.tiles(), pairs = tiles * (tiles + 1) / 2;
-#pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
-  for (std::int64_t pair = 0; pair < pairs; ++pair) {
-    std::int64_t i = 0, left = pair;
-    for (; left >= tiles - i; ++i) left -= tiles - i;
-    const std::int64_t j = i + left;
-    const bool strip_ends = j + 1 == tiles;
-    const std::int64_t next_i = strip_ends && i + 1 < tiles ? i + 1 : i;
-    const std::int64_t next_j = strip_ends ? next_i : j + 1;
-    const Span rows = p.span(i), columns = p.span(j);
-    const Span next_rows = p.span(next_i), next_columns = p.span(next_j);
+  // A thread that goes on with neighboring tiles has asked for their lines itself.
+  const std::int64_t share = pairs / (8 * threads), run = share < 1 ? 1 : (share < kRun ? share : kRun);
+#pragma omp parallel for num_threads(p.n * p.n < kWorthThreads ? 1 : threads) schedule(dynamic, run)
+  for (std::int64_t index = 0; index < pairs; ++index) {
+    const Pair pair = pair_at(index, tiles), next = pair.next(tiles);
+    const Span rows = p.span(pair.i), columns = p.span(pair.j);
+    const Span next_rows = p.span(next.i), next_columns = p.span(next.j);
     TileAffinity<F> upper, lower;
     tile_affinity<kind>(p, rows, columns, next_rows, next_columns, upper);
     tile_affinity<kind>(p, columns, rows, next_columns, next_rows, lower);

@@ -17,6 +17,9 @@ inline int thread_index() {
 #endif
 }
 
+// A parallel region costs more than it saves on fewer entries than this.
+constexpr std::int64_t kWorthThreads = 1 << 13;
+
 template <class F>
 void shift_to_center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
 

@@ -42,6 +42,7 @@ template <class F, class Value>
 void rank_rows(std::int64_t rows, std::int64_t n, const std::int64_t* items, std::int32_t* ranks, int threads,
                Value value) {
   using Key = typename KeyOf<F>::type;
+  if (rows * n < kWorthThreads) threads = 1;
   const Workspace<Key> workspace(n, threads);
 #pragma omp parallel num_threads(threads)
   {

@@ -8,7 +8,7 @@ namespace diptych::cpu::DIPTYCH_ISA {
 template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(rows * n < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t i = 0; i < rows; ++i) {
     const F* product = products + i * stride;
     const F norm_x = norms_x[i];

@@ -75,6 +75,26 @@ std::vector<std::int64_t> last_items(std::int64_t rows, std::int64_t n) {
 }
 
 template <class F>
+void check_direct_distances(Operations::DirectDistances<F> run) {
+  for (const std::int64_t d : {1, 2, 7, 33})
+    for (const std::int64_t n : {1, 2, 9, 33}) {
+      const std::int64_t rows = n / 2 + 1;
+      const std::vector<F> x = values<F>(Values::few_distinct, n * d, 47);
+      std::vector<F> squares(rows * n, F(NAN)), roots(rows * n, F(NAN));
+      run(x.data(), x.data(), rows, n, d, true, squares.data(), 1);
+      run(x.data(), x.data(), rows, n, d, false, roots.data(), 2);
+      for (std::int64_t i = 0; i < rows; ++i)
+        for (std::int64_t j = 0; j < n; ++j) {
+          double exact = 0;
+          for (std::int64_t k = 0; k < d; ++k)
+            exact += std::pow(static_cast<double>(x[i * d + k]) - x[j * d + k], 2);
+          CHECK(squares[i * n + j] == exact && roots[i * n + j] == static_cast<F>(std::sqrt(exact)),
+                "n " + std::to_string(n) + ", d " + std::to_string(d));
+        }
+    }
+}
+
+template <class F>
 void check_rank_rows(Operations::Ranks<F> run, std::int64_t n, Values kind) {
   const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5;
   const std::vector<std::int64_t> items = last_items(rows, n);
@@ -188,6 +208,10 @@ void check_affinity(Operations::Affinity<T, F> run, Difference kind) {
 
 TEST(distances_of_floats) { check_distances(operations().distances_f32); }
 TEST(distances_of_doubles) { check_distances(operations().distances_f64); }
+TEST(direct_distances_are_exact_for_integers) {
+  check_direct_distances(operations().direct_distances_f32);
+  check_direct_distances(operations().direct_distances_f64);
+}
 TEST(ranks_of_floats) { check_ranks(operations().ranks_f32); }
 TEST(ranks_of_doubles) { check_ranks(operations().ranks_f64); }
 
