@@ -3,7 +3,9 @@
 #endif
 
 #include <cmath>
-#include <vector>
+#include <cstdint>
+#include <cstdlib>
+#include <new>
 
 #include "../core/hsic.hpp"
 #include "kernels.hpp"
@@ -14,6 +16,25 @@ namespace {
 
 // Rows whose column statistics are kept apart, so that they do not depend on the number of threads.
 constexpr std::int64_t kChunk = 256;
+
+// One call's scratch memory. Not std::vector: its code would be shared among instruction sets.
+class Memory {
+ public:
+  explicit Memory(std::int64_t bytes) : start_(std::malloc(bytes)) {
+    if (start_ == nullptr) throw std::bad_alloc();
+  }
+  Memory(const Memory&) = delete;
+  Memory& operator=(const Memory&) = delete;
+  ~Memory() { std::free(start_); }
+
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(start_);
+  }
+
+ private:
+  void* start_;
+};
 
 // Asks for large pages for memory that is about to be written for the first time: a fault per 4 KiB costs
 // more than the writing.
@@ -31,14 +52,18 @@ void prefer_large_pages([[maybe_unused]] void* start, [[maybe_unused]] std::size
 template <class F>
 void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads) {
   const std::int64_t chunks = (n + kChunk - 1) / kChunk;
-  std::vector<double> sums(chunks * d);
-  std::vector<F> lows(chunks * d), highs(chunks * d), mean(d);
+  const Memory memory(chunks * d * (sizeof(double) + 2 * sizeof(F)) + d * sizeof(F));
+  auto* sums = memory.as<double>();
+  F *lows = reinterpret_cast<F*>(sums + chunks * d), *highs = lows + chunks * d, *mean = highs + chunks * d;
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t chunk = 0; chunk < chunks; ++chunk) {
-    double* sum = sums.data() + chunk * d;
-    F *low = lows.data() + chunk * d, *high = highs.data() + chunk * d;
+    double* sum = sums + chunk * d;
+    F *low = lows + chunk * d, *high = highs + chunk * d;
     const std::int64_t start = chunk * kChunk, stop = start + kChunk < n ? start + kChunk : n;
-    for (std::int64_t j = 0; j < d; ++j) low[j] = high[j] = x[start * d + j];
+    for (std::int64_t j = 0; j < d; ++j) {
+      sum[j] = 0;
+      low[j] = high[j] = x[start * d + j];
+    }
     for (std::int64_t i = start; i < stop; ++i) {
       const F* row = x + i * d;
       for (std::int64_t j = 0; j < d; ++j) {
@@ -73,8 +98,8 @@ void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int t
 template <class F>
 void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n, bool debiased,
                   double* hsics) {
-  std::vector<double> memory(n * (d_x + d_y));
-  double *standard_x = memory.data(), *standard_y = standard_x + n * d_x;
+  const Memory memory(sizeof(double) * n * (d_x + d_y));
+  double *standard_x = memory.as<double>(), *standard_y = standard_x + n * d_x;
   core::DIPTYCH_ISA::standardize(x, n, d_x, standard_x);
   core::DIPTYCH_ISA::standardize(y, n, d_y, standard_y);
   core::DIPTYCH_ISA::linear_hsics(standard_x, d_x, standard_y, d_y, n, debiased, hsics);
