@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-RESULTS = Path(__file__).parent / "results"
+RESULTS = Path(os.environ.get("DIPTYCH_RESULTS", Path(__file__).parent / "results"))
 COLUMNS = (
     "op",
     "shape",
@@ -48,7 +48,8 @@ class Recorder:
     def add(self, **row: Any) -> None:
         unknown = set(row) - set(COLUMNS)
         assert not unknown, unknown
-        self.rows.append({**row, "machine": machine(), "versions": versions(), "command": command()})
+        told = {"machine": machine(), "versions": versions(), "command": command()}
+        self.rows.append(told | row)
 
     def write(self) -> None:
         if not self.rows:

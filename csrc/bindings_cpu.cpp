@@ -2,10 +2,16 @@
 // here only what would otherwise write out of bounds.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <optional>
 #include <stdexcept>
+#include <tuple>
 
+#include "bindings/knn.hpp"
 #include "bindings/correlation.hpp"
+#include "bindings/nnls.hpp"
+#include "bindings/lasso.hpp"
 #include "bindings/hsic.hpp"
 #include "cpu/dispatch.hpp"
 
@@ -25,6 +31,42 @@ void require(bool holds, const char* what) {
 }
 
 template <class F>
+void bind_items(py::module_& m, Operations::ShiftToCenter<F> Operations::*shift,
+                Operations::Duplicates<F> Operations::*duplicates) {
+  m.def("shift_to_center", [shift](const Array<F>& x, Array<F>& out, int threads) {
+    const auto n = x.shape(0), d = x.shape(1);
+    require(out.shape(0) == n && out.shape(1) == d, "x, out: shapes differ");
+    const F* items = x.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*shift)(items, n, d, o, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("out").noconvert(), py::arg("threads"));
+  m.def("duplicates", [duplicates](const Array<F>& x, Array<std::int64_t>& groups, int threads) {
+    const auto n = x.shape(0), d = x.shape(1);
+    require(groups.size() == n, "x, groups: n differs");
+    const F* items = x.data();
+    std::int64_t* g = groups.mutable_data();
+    py::gil_scoped_release release;
+    return (operations().*duplicates)(items, n, d, g, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("groups").noconvert(), py::arg("threads"));
+}
+
+template <class F>
+void bind_direct_distances(py::module_& m, Operations::DirectDistances<F> Operations::*op) {
+  m.def("direct_distances", [op](const Array<F>& x, const Array<F>& y, bool squared, Array<F>& out,
+                                 int threads) {
+    const auto n = x.shape(0), rows = y.shape(0), d = x.shape(1);
+    require(y.shape(1) == d, "x, y: numbers of columns differ");
+    require(out.shape(0) == n && out.shape(1) == rows, "out: expected (n, m)");
+    const F *items = x.data(), *others = y.data();
+    F* o = out.mutable_data();
+    py::gil_scoped_release release;
+    (operations().*op)(items, others, n, rows, d, squared, o, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("squared"), py::arg("out").noconvert(),
+     py::arg("threads"));
+}
+
+template <class F>
 void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
   m.def("distances", [op](const Array<F>& products, const Array<F>& norms_x, const Array<F>& norms_y,
                           bool squared, Array<F>& out, int threads) {
@@ -39,32 +81,43 @@ void bind_distances(py::module_& m, Operations::Distances<F> Operations::*op) {
      py::arg("squared"), py::arg("out").noconvert(), py::arg("threads"));
 }
 
+// The items that rows belong to: null for the first ones, which `rows` must not be more than.
+const std::int64_t* rows_of(const std::optional<Array<std::int64_t>>& items, std::int64_t rows, std::int64_t n) {
+  if (!items) {
+    require(rows <= n, "out: more rows than items");
+    return nullptr;
+  }
+  require(items->size() == rows, "items: expected one per row");
+  const std::int64_t* numbers = items->data();
+  for (std::int64_t row = 0; row < rows; ++row)
+    require(numbers[row] >= 0 && numbers[row] < n, "items: past the last item");
+  return numbers;
+}
+
 template <class F>
 void bind_ranks(py::module_& m, Operations::Ranks<F> Operations::*op,
                 Operations::RanksFromProducts<F> Operations::*from_products) {
-  m.def("ranks", [op](const Array<F>& distances, std::int64_t first_row, Array<std::int32_t>& out,
-                      int threads) {
+  using Items = std::optional<Array<std::int64_t>>;
+  m.def("ranks", [op](const Array<F>& distances, const Items& items, Array<std::int32_t>& out, int threads) {
     const auto rows = out.shape(0), n = out.shape(1);
     require(distances.shape(0) == rows && distances.shape(1) == n, "distances: shape differs from out");
-    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const std::int64_t* numbers = rows_of(items, rows, n);
     const F* d = distances.data();
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*op)(d, rows, n, first_row, o, usable_threads(threads));
-  }, py::arg("distances").noconvert(), py::arg("first_row"), py::arg("out").noconvert(),
-     py::arg("threads"));
+    (operations().*op)(d, rows, n, numbers, o, usable_threads(threads));
+  }, py::arg("distances").noconvert(), py::arg("items"), py::arg("out").noconvert(), py::arg("threads"));
   m.def("ranks_from_products", [from_products](const Array<F>& products, const Array<F>& norms,
-                                               std::int64_t first_row, Array<std::int32_t>& out,
-                                               int threads) {
+                                               const Items& items, Array<std::int32_t>& out, int threads) {
     const auto rows = out.shape(0), n = out.shape(1), stride = products.shape(1);
     require(products.shape(0) >= rows && stride >= n, "products: smaller than out");
     require(norms.size() >= n, "norms: shorter than out");
-    require(first_row >= 0 && first_row + rows <= n, "first_row: rows past the last item");
+    const std::int64_t* numbers = rows_of(items, rows, n);
     const F *p = products.data(), *s = norms.data();
     std::int32_t* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*from_products)(p, stride, s, rows, n, first_row, o, usable_threads(threads));
-  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("first_row"),
+    (operations().*from_products)(p, stride, s, rows, n, numbers, o, usable_threads(threads));
+  }, py::arg("products").noconvert(), py::arg("norms").noconvert(), py::arg("items"),
      py::arg("out").noconvert(), py::arg("threads"));
 }
 
@@ -133,6 +186,21 @@ void bind_block_product(py::module_& m, Operations::BlockProduct<F> Operations::
      py::arg("threads"));
 }
 
+template <class F>
+void bind_symmetric_range(py::module_& m, Operations::SymmetricRange<F> Operations::*op) {
+  m.def("symmetric_range", [op](const Array<F>& matrix, int threads) {
+    const auto n = matrix.shape(0);
+    require(matrix.shape(1) == n, "matrix: expected (n, n)");
+    const F* entries = matrix.data();
+    F bounds[3];
+    {
+      py::gil_scoped_release release;
+      (operations().*op)(entries, n, bounds, usable_threads(threads));
+    }
+    return std::make_tuple(bounds[0], bounds[1], bounds[2]);
+  }, py::arg("matrix").noconvert(), py::arg("threads"));
+}
+
 void bind_kmeans(py::module_& m) {
   m.def("kmeans", [](const Array<double>& x, Array<double>& centers, Array<std::int64_t>& labels,
                      Array<double>& inertia, int max_iter, double threshold, int threads) {
@@ -159,6 +227,10 @@ PYBIND11_MODULE(_cpu, m) {
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
+  bind_items<float>(m, &Operations::shift_to_center_f32, &Operations::duplicates_f32);
+  bind_items<double>(m, &Operations::shift_to_center_f64, &Operations::duplicates_f64);
+  bind_direct_distances<float>(m, &Operations::direct_distances_f32);
+  bind_direct_distances<double>(m, &Operations::direct_distances_f64);
   bind_distances<float>(m, &Operations::distances_f32);
   bind_distances<double>(m, &Operations::distances_f64);
   bind_ranks<float>(m, &Operations::ranks_f32, &Operations::ranks_from_products_f32);
@@ -170,9 +242,17 @@ PYBIND11_MODULE(_cpu, m) {
   bind_knn<double>(m, &Operations::knn_f64);
   bind_block_product<float>(m, &Operations::block_product_f32);
   bind_block_product<double>(m, &Operations::block_product_f64);
+  bind_symmetric_range<float>(m, &Operations::symmetric_range_f32);
+  bind_symmetric_range<double>(m, &Operations::symmetric_range_f64);
   bind_kmeans(m);
+  diptych::bindings::bind_knn_family(m);
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
+  diptych::bindings::bind_nnls(m);
+  diptych::bindings::bind_gather_columns<float>(m, &Operations::gather_columns_f32);
+  diptych::bindings::bind_gather_columns<double>(m, &Operations::gather_columns_f64);
+  diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);
+  diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
   diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
 }

@@ -1,9 +1,13 @@
 // diptych._cuda: the CUDA operations on raw device pointers and a raw stream. The Python layer owns the
 // memory, checks shapes and types, and makes the tensors' device the current one.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
+#include <array>
 #include <cstdint>
+#include <string>
 
+#include "cuda/nnls.hpp"
 #include "cuda/ops.hpp"
 
 namespace py = pybind11;
@@ -22,12 +26,41 @@ void bind_ranks(py::module_& m, const char* suffix) {
   m.def(("ranks_workspace_" + end).c_str(), &diptych::cuda::ranks_workspace<F>, py::arg("rows"),
         py::arg("n"), py::call_guard<py::gil_scoped_release>());
   m.def(("ranks_" + end).c_str(),
-        [](Address distances, std::int64_t rows, std::int64_t n, std::int64_t first_row, Address out,
-           Address workspace, std::size_t bytes, Address stream) {
-          diptych::cuda::ranks(at<const F>(distances), rows, n, first_row, at<std::int32_t>(out),
+        [](Address values, Address norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+           Address out, Address workspace, std::size_t bytes, Address stream) {
+          diptych::cuda::ranks(at<F>(values), at<const F>(norms), rows, n, first_row, at<std::int32_t>(out),
                                at<void>(workspace), bytes, at<CUstream_st>(stream));
         },
-        py::arg("distances"), py::arg("rows"), py::arg("n"), py::arg("first_row"), py::arg("out"),
+        py::arg("values"), py::arg("norms"), py::arg("rows"), py::arg("n"), py::arg("first_row"),
+        py::arg("out"), py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+template <class F>
+void bind_knn(py::module_& m, const char* suffix) {
+  m.def((std::string("knn_affinity_") + suffix).c_str(),
+        [](Address affinity, Address labels, std::int64_t n, int k, Address scores, Address neighbors,
+           Address stream) {
+          diptych::cuda::knn(at<const F>(affinity), at<const std::int64_t>(labels), n, k, at<F>(scores),
+                             at<std::int64_t>(neighbors), at<CUstream_st>(stream));
+        },
+        py::arg("affinity"), py::arg("labels"), py::arg("n"), py::arg("k"), py::arg("scores"),
+        py::arg("neighbors"), py::arg("stream"), py::call_guard<py::gil_scoped_release>());
+}
+
+void bind_kmeans(py::module_& m) {
+  m.def("kmeans_workspace", &diptych::cuda::kmeans_workspace, py::arg("d"), py::arg("k"),
+        py::arg("restarts"));
+  m.def("kmeans",
+        [](Address x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
+           Address centers, Address labels, Address inertia, Address workspace, std::size_t bytes,
+           Address stream) {
+          diptych::cuda::kmeans(at<const double>(x), n, d, k, restarts, max_iter, threshold,
+                                at<double>(centers), at<std::int64_t>(labels), at<double>(inertia),
+                                at<void>(workspace), bytes, at<CUstream_st>(stream));
+        },
+        py::arg("x"), py::arg("n"), py::arg("d"), py::arg("k"), py::arg("restarts"), py::arg("max_iter"),
+        py::arg("threshold"), py::arg("centers"), py::arg("labels"), py::arg("inertia"),
         py::arg("workspace"), py::arg("workspace_bytes"), py::arg("stream"),
         py::call_guard<py::gil_scoped_release>());
 }
@@ -54,6 +87,37 @@ void bind_differences(py::module_& m, const char* suffix) {
         py::call_guard<py::gil_scoped_release>());
 }
 
+template <class F>
+void bind_lasso(py::module_& m, const char* suffix) {
+  m.def(("lasso_" + std::string(suffix)).c_str(),
+        [](Address gram, Address starts, std::int64_t problems, std::int64_t features, Address alpha,
+           Address tolerance, Address residual, Address gradient, Address coefficients, Address passes,
+           int max_passes, Address workspace, Address stream) {
+          diptych::cuda::lasso<F>(at<const std::int64_t>(gram), at<const std::int64_t>(starts), problems,
+                                  features, at<const double>(alpha), at<const double>(tolerance),
+                                  at<const double>(residual), at<double>(gradient), at<double>(coefficients),
+                                  at<std::int32_t>(passes), max_passes, at<void>(workspace),
+                                  at<CUstream_st>(stream));
+        },
+        py::arg("gram"), py::arg("starts"), py::arg("problems"), py::arg("features"), py::arg("alpha"),
+        py::arg("tolerance"), py::arg("residual"), py::arg("gradient"), py::arg("coefficients"),
+        py::arg("passes"), py::arg("max_passes"), py::arg("workspace"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+template <class F>
+void bind_nnls(py::module_& m, const char* suffix) {
+  m.def((std::string("nnls_") + suffix).c_str(),
+        [](Address a, Address w, std::int64_t n, std::int64_t d, int k, const std::array<int, 3>& limits,
+           Address out, Address report, Address workspace, Address stream) {
+          diptych::cuda::nnls(at<const F>(a), at<const F>(w), n, d, k, limits.data(), at<F>(out),
+                              at<std::int64_t>(report), at<void>(workspace), at<CUstream_st>(stream));
+        },
+        py::arg("a"), py::arg("w"), py::arg("n"), py::arg("d"), py::arg("k"), py::arg("limits"),
+        py::arg("out"), py::arg("report"), py::arg("workspace"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cuda, m) {
@@ -62,7 +126,16 @@ PYBIND11_MODULE(_cuda, m) {
   m.attr("ARCHITECTURES") = DIPTYCH_CUDA_ARCHITECTURES;
   bind_ranks<float>(m, "float32");
   bind_ranks<double>(m, "float64");
+  bind_knn<float>(m, "float32");
+  bind_knn<double>(m, "float64");
+  bind_kmeans(m);
+  m.def("lasso_workspace", &diptych::cuda::lasso_workspace, py::arg("features"));
+  bind_lasso<float>(m, "float32");
+  bind_lasso<double>(m, "float64");
   bind_differences<std::int32_t, float>(m, "int32");
   bind_differences<float, float>(m, "float32");
   bind_differences<double, double>(m, "float64");
+  m.def("nnls_workspace", &diptych::cuda::nnls_workspace, py::arg("n"), py::arg("d"), py::arg("k"));
+  bind_nnls<float>(m, "float32");
+  bind_nnls<double>(m, "float64");
 }

@@ -14,6 +14,8 @@ import torch
 import triton
 import triton.language as tl
 
+from ._difference import locally_biased
+
 _TILE = 32
 _LARGEST_EXPONENT = 87.0  # exp(+-87) and their reciprocals are normal float32 numbers
 
@@ -28,26 +30,8 @@ def _exponential_of_difference(
     SUBTRACTION: tl.constexpr,
     LIMIT: tl.constexpr,
 ) -> tl.tensor:
-    """exp(-beta G) of one tile; as core/difference.hpp and core/elementary.hpp define it."""
-    gap = a - b
-    if SUBTRACTION:
-        g = gamma * gap
-    else:
-        nearest = tl.minimum(a, b) + offset
-        sign = tl.where(gap > 0, 1.0, tl.where(gap < 0, -1.0, 0.0))
-        x = gamma * (gap / tl.where(nearest > 0, nearest, 1.0))
-        # tanh as (1 - e) / (1 + e) with e = exp(-2|x|); where 1 - e cancels, its Taylor series.
-        size = tl.abs(x)
-        e = tl.exp(-2.0 * size)
-        z = tl.minimum(size, 0.4) * tl.minimum(size, 0.4)
-        p = 21844.0 / 6081075.0
-        p = p * z - 1382.0 / 155925.0
-        p = p * z + 62.0 / 2835.0
-        p = p * z - 17.0 / 315.0
-        p = p * z + 2.0 / 15.0
-        p = p * z - 1.0 / 3.0
-        tangent = tl.where(size < 0.4, size + size * z * p, (1.0 - e) / (1.0 + e))
-        g = sign * tl.where(nearest > 0, tangent, 1.0)
+    """exp(-beta G) of one tile."""
+    g = gamma * (a - b) if SUBTRACTION else locally_biased(a, b, gamma, offset)
     return tl.exp(tl.minimum(tl.maximum(-beta * g, -LIMIT), LIMIT))
 
 

@@ -39,6 +39,14 @@ def packed_field(x: np.ndarray) -> np.ndarray:
     return records["values"]
 
 
+def test_a_single_row_seen_backwards() -> None:
+    """numpy calls it contiguous all the same."""
+    row = np.ones((1, 4), np.float32)[::-1]
+    assert row.flags.c_contiguous
+    assert row.strides[0] < 0
+    np.testing.assert_array_equal(ops.pairwise_distances(row, row + 1), [[2]])
+
+
 LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "Fortran order": np.asfortranarray,
     "negative strides": backwards,
@@ -56,6 +64,7 @@ OPS: dict[str, Callable[[Any], Any]] = {
     "neighbor_ranks": ops.neighbor_ranks,
     "kmeans": lambda x: ops.kmeans(x, 3).labels,
     "mutual_knn": lambda x: ops.mutual_knn(x, x, 3),
+    "knn": lambda x: ops.knn(x, 3).distances,
     "linear_cka": lambda x: ops.linear_cka(x, X[:, :3].copy()),
 }
 

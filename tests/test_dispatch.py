@@ -52,7 +52,7 @@ def test_last_backend_of_an_op_made_of_others() -> None:
 def test_a_refused_call_leaves_last_backend_alone() -> None:
     ops.pairwise_distances(gaussian(3, 3), backend="torch")
     with pytest.raises(ValueError, match="has no 'cuda'"):
-        ops.kmeans(gaussian(3, 3), 2, backend="cuda")
+        ops.linear_cka(gaussian(3, 3), gaussian(3, 3), backend="cuda")
     with pytest.raises(ValueError, match="cannot serve"):
         ops.neighbor_ranks(gaussian(3, 3), backend="cuda")
     assert ops.last_backend() == "torch"

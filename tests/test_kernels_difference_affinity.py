@@ -1,20 +1,14 @@
 """The Triton kernel of difference_affinity: interpreted on the CPU, and compiled where there is a GPU."""
 
-import functools
-import importlib.util
 import os
 import subprocess
 import sys
-from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+from kernel_modules import compiled_for, load
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("triton is not installed", allow_module_level=True)
-
-from diptych import kernels
 from diptych.ops.difference_affinity import reference
 
 # Around the tile of 32, and sizes that fill no tile.
@@ -22,30 +16,16 @@ SIZES = [1, 2, 3, 7, 8, 9, 31, 32, 33, 65, 127]
 EPSILON = torch.finfo(torch.float32).eps
 
 
-@functools.cache
-def load(interpret: bool) -> ModuleType:
-    """Load the kernel's module once more: whether it is interpreted is settled at its decoration."""
-    path = Path(kernels.__path__[0]) / "difference_affinity.py"
-    spec = importlib.util.spec_from_file_location("difference_affinity_under_test", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TRITON_INTERPRET", str(int(interpret)))
-        spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("TRITON_INTERPRET", "1")
-    return load(interpret=True)
+    return load("difference_affinity", interpret=True)
 
 
 @pytest.fixture
 def compiled(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("TRITON_INTERPRET", "0")
-    return load(interpret=False)
+    return load("difference_affinity", interpret=False)
 
 
 def ranks(n: int, seed: int) -> torch.Tensor:
@@ -226,16 +206,10 @@ assert not any(name.startswith("diptych.kernels.") for name in sys.modules)
 def test_compiles_without_a_gpu_and_loads_before_it_stores(
     compiled: ModuleType, capability: int, pointer: str, subtraction: bool
 ) -> None:
-    from triton import compile as compile_kernel
-    from triton.backends.compiler import GPUTarget
-    from triton.compiler import ASTSource
-
     signature = {"a_ptr": pointer, "b_ptr": pointer, "ab_ptr": "*fp32", "ba_ptr": "*fp32", "n": "i32"}
     signature |= dict.fromkeys(("gamma", "beta", "offset"), "fp32")
-    signature |= dict.fromkeys(("SUBTRACTION", "LIMIT", "TILE"), "constexpr")
     constants = {"SUBTRACTION": subtraction, "LIMIT": 87.0, "TILE": 32}
-    source = ASTSource(compiled._affinity_kernel, signature, constants)
-    ptx = compile_kernel(source, target=GPUTarget("cuda", capability, 32)).asm["ptx"]
+    ptx = compiled_for(compiled._affinity_kernel, capability, signature, constants)["ptx"]
     last_load, first_store = ptx.rindex("ld.global"), ptx.index("st.global")
     assert last_load < first_store
     assert "bar.sync" in ptx[last_load:first_store]

@@ -166,7 +166,7 @@ x53 = gaussian(5, 3)
         (x53, 2, {"seed": -1}, "seed: expected 0 to"),
         (x53, 2, {"seed": 2**63}, "seed: expected 0 to"),
         (x53 / 0, 2, {}, "x: expected finite numbers"),
-        (x53, 2, {"backend": "cuda"}, "kmeans has no 'cuda', it has cpu, torch"),
+        (x53, 2, {"backend": "triton"}, "kmeans has no 'triton', it has cpu, cuda, torch"),
     ],
 )
 def test_refuses_by_name(x: torch.Tensor, k: int, options: dict, message: str) -> None:

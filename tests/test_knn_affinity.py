@@ -146,7 +146,7 @@ square, labels3 = torch.ones(3, 3), torch.zeros(3, dtype=torch.int64)
         (square, labels3, 257, {}, "k: expected 1 to 256, found 257"),
         (square * torch.nan, labels3, 1, {}, "affinity: expected finite numbers"),
         (square, labels3.to("meta"), 1, {}, "one device, found affinity on cpu, labels on meta"),
-        (square, labels3, 1, {"backend": "cuda"}, "has no 'cuda', it has cpu, torch"),
+        (square, labels3, 1, {"backend": "triton"}, "has no 'triton', it has cpu, cuda, torch"),
     ],
 )
 def test_refuses_by_name(

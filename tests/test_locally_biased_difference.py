@@ -170,7 +170,7 @@ one = torch.ones(3, 3)
         ),
         (one, one, {"out": torch.ones(3, 6)[:, ::2]}, "out: expected a contiguous array"),
         (one, one, {"out": one}, "out: shares memory with an input"),
-        (one, one, {"backend": "triton"}, "has no 'triton', it has cpu, cuda, torch"),
+        (one.double(), one.double(), {"backend": "triton"}, "has no 'triton', it has cpu, cuda, torch"),
     ],
 )
 def test_refuses_by_name(a: torch.Tensor, b: torch.Tensor, options: dict, message: str) -> None:

@@ -83,12 +83,64 @@ x53 = torch.ones(5, 3)
         (x53 / 0, x53, {"k": 1}, "x: expected finite numbers"),
         (x53, x53 * torch.nan, {"k": 1}, "y: expected finite numbers"),
         (x53, x53.to("meta"), {"k": 1}, "one device, found x on cpu, y on meta"),
-        (x53, x53, {"k": 1, "backend": "cpu"}, "mutual_knn has no 'cpu', it has torch"),
+        (x53, x53, {"k": 1, "backend": "triton"}, "mutual_knn has no 'triton', it has cpu, torch"),
     ],
 )
 def test_refuses_by_name(x: torch.Tensor, y: torch.Tensor, options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.mutual_knn(x, y, **options)
+
+
+@pytest.mark.parametrize("backend", ["cpu", "torch"])
+@pytest.mark.parametrize(("n", "k"), [(2, 1), (33, 10), (127, 126), (700, 10), (700, 300)])
+def test_from_ranks(n: int, k: int, backend: str) -> None:
+    x, y = integers(n, 3, 9, n), integers(n, 2, 9, n + 1)
+    ranks = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
+    expected = by_definition(x.double().numpy(), y.double().numpy(), k)
+    assert ops.mutual_knn(k=k, ranks=ranks, backend=backend) == pytest.approx(expected, rel=1e-14)
+    assert ops.last_backend() == backend
+    arrays = [rank.numpy() for rank in ranks]
+    assert ops.mutual_knn(k=k, ranks=arrays, backend=backend) == pytest.approx(expected, rel=1e-14)
+    assert ops.mutual_knn(x, y, k, backend=backend) == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.usefixtures("keep_threads")
+def test_two_threads_agree() -> None:
+    x, y = gaussian(300, 6, 12), gaussian(300, 6, 13)
+    ranks = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
+    found = []
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        found += [ops.mutual_knn(x, y, 7), ops.mutual_knn(k=7, ranks=ranks)]
+    assert len(set(found)) == 1
+
+
+ranks5 = torch.stack([torch.arange(5).roll(i) for i in range(5)]).int()
+
+
+@pytest.mark.parametrize(
+    ("ranks", "options", "message"),
+    [
+        ((ranks5, ranks5), {"x": x53}, "expected either x and y or ranks, found both"),
+        (None, {"x": x53}, "expected x and y or ranks, found no y"),
+        (None, {"y": x53}, "expected x and y or ranks, found no x"),
+        ((ranks5, ranks5[:4]), {}, r"ranks\[1\]: expected a square"),
+        ((ranks5, ranks5[:4, :4]), {}, r"ranks\[0\] and ranks\[1\]: shapes differ"),
+        ((ranks5, ranks5.to("meta")), {}, r"one device, found ranks\[0\] on cpu, ranks\[1\] on meta"),
+        ((ranks5, ranks5), {"k": 5}, "k: expected 1 to 4, found 5"),
+        ((ranks5, ranks5), {"backend": "cuda"}, "mutual_knn has no 'cuda', it has cpu, torch"),
+    ],
+)
+def test_refuses_ranks_by_name(ranks: tuple | None, options: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ops.mutual_knn(**{"k": 1, "ranks": ranks} | options)
+
+
+def test_refuses_what_are_no_ranks() -> None:
+    with pytest.raises(TypeError, match=r"ranks: expected a pair of \(n, n\) arrays, found Tensor"):
+        ops.mutual_knn(k=1, ranks=ranks5)
+    with pytest.raises(TypeError, match=r"ranks\[1\]: expected int32, found torch\.int64"):
+        ops.mutual_knn(k=1, ranks=(ranks5, ranks5.long()))
 
 
 def test_refuses_a_fraction_of_a_neighbor() -> None:

@@ -24,7 +24,7 @@ from diptych import _cpu, ops
 x = np.random.default_rng(0).integers(0, 9, (129, 5)).astype(np.float32)
 y = np.random.default_rng(1).integers(0, 9, (129, 5)).astype(np.float32)
 a, b = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
-exact = [a, b, ops.pairwise_distances(x)]
+exact = [a, b, ops.pairwise_distances(x), *ops.knn(x, 9), *ops.knn(np.tile(x, (3, 1)), 9)]
 ab, ba = ops.difference_affinity(a, b)
 print(json.dumps({
     "level": _cpu.simd_level(),
@@ -125,3 +125,18 @@ def test_the_module_exports_nothing_of_its_kernels() -> None:
     exported = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "PyInit__cpu" in exported
     assert "diptych::" not in exported
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_process_has_one_openmp_runtime() -> None:
+    # Two would each keep threads of their own for the same processors.
+    program = """
+import re
+from pathlib import Path
+from diptych import ops
+import numpy as np
+ops.neighbor_ranks(np.random.rand(50, 3))
+print(*set(re.findall(r"/\\S*/lib(?:gomp|iomp5|omp)\\b\\S*", Path("/proc/self/maps").read_text())))
+"""
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert len(done.stdout.split()) == 1, done.stdout

@@ -118,15 +118,6 @@ def test_duplicates_are_ranked_by_index(d: int, n: int, dtype: torch.dtype, back
         assert (found[third, first] < found[third, second]).all()
 
 
-def test_rows_whose_hashes_collide_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
-    x = gaussian(50, 6, 1)
-    y = with_duplicates(x)
-    expected = ops.neighbor_ranks(x), ops.neighbor_ranks(y)
-    monkeypatch.setattr("diptych.ops._products._ODD", 0)  # every row hashes to zero
-    assert torch.equal(ops.neighbor_ranks(x), expected[0])
-    assert torch.equal(ops.neighbor_ranks(y), expected[1])
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_all_items_the_same(backend: str) -> None:
     x = torch.full((400, 7), 0.1)
@@ -204,8 +195,27 @@ def test_two_threads_and_a_second_run_agree(n: int) -> None:
 def test_reference_is_numpys_sort() -> None:
     distances = integers(40, 40, 6, 1, torch.float64)
     np.testing.assert_array_equal(reference(distances=distances), ranks_of(distances.numpy()))
-    rows = reference(distances=distances[10:20], first_row=10)
-    np.testing.assert_array_equal(rows, ranks_of(distances.numpy())[10:20])
+    items = torch.tensor([13, 2, 39, 2])
+    rows = reference(distances=distances[items], items=items)
+    np.testing.assert_array_equal(rows, ranks_of(distances.numpy())[items])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16])
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (9, 3), (33, 40), (700, 65)])
+def test_rows_of_a_few_items(n: int, m: int, backend: str, dtype: torch.dtype) -> None:
+    x = integers(n, 17, 6, n, dtype)
+    items = torch.randint(0, n, (m,), generator=torch.Generator().manual_seed(n))
+    everything = ops.neighbor_ranks(x, backend=backend)
+    found = ops.neighbor_ranks(x, items=items, backend=backend)
+    assert torch.equal(found, everything[items])
+    distances = torch.from_numpy(exact_squares(x))[items]
+    assert torch.equal(
+        ops.neighbor_ranks(distances=distances, items=items, backend=backend), everything[items]
+    )
+    out = np.full((m, n), -1, np.int32)
+    assert ops.neighbor_ranks(x.numpy(), items=items.int().tolist(), out=out, backend=backend) is out
+    np.testing.assert_array_equal(out, found)
 
 
 def test_gradients_stop_here() -> None:
@@ -227,6 +237,19 @@ x53 = torch.ones(5, 3)
         ({"x": torch.ones(5)}, r"x: expected a matrix \(n, d\), found shape \(5,\)"),
         ({"x": torch.ones(0, 5)}, "x: expected at least one row and column"),
         ({"distances": x53}, r"distances: expected a square \(n, n\) matrix, found \(5, 3\)"),
+        ({"x": x53, "items": [[1]]}, r"items: expected at least one index \(m,\), found shape \(1, 1\)"),
+        ({"x": x53, "items": np.empty(0, int)}, "items: expected at least one index"),
+        ({"x": x53, "items": [0, 5]}, "items: expected indices 0 to 4, found 5"),
+        ({"x": x53, "items": [3, -1]}, "items: expected indices 0 to 4, found -1"),
+        (
+            {"distances": x53, "items": [0, 1]},
+            r"distances: expected a row for each of 2 items, found \(5, 3\)",
+        ),
+        ({"x": x53, "items": [0], "out": torch.ones(5, 5).int()}, r"out: expected shape \(1, 5\)"),
+        (
+            {"x": x53, "items": [0], "backend": "cuda"},
+            "backend: neighbor_ranks has no 'cuda', it has cpu, torch",
+        ),
         ({"x": x53 / 0}, "x: expected finite numbers, found NaN or Inf in row 0"),
         ({"distances": torch.ones(5, 5) * torch.nan}, "distances: expected finite numbers"),
         ({"x": torch.ones(2**31, 1, device="meta")}, "x: 2147483648 items, but ranks are int32"),
@@ -240,6 +263,11 @@ x53 = torch.ones(5, 3)
 def test_refuses_by_name(arguments: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         ops.neighbor_ranks(**arguments)
+
+
+def test_refuses_items_that_are_not_integers() -> None:
+    with pytest.raises(TypeError, match=r"items: expected integers, found torch.float64"):
+        ops.neighbor_ranks(x53, items=[0.5])
 
 
 def test_refuses_an_out_that_overlaps() -> None:
@@ -256,3 +284,24 @@ def test_any_distances_are_ranked_or_refused(distances: np.ndarray) -> None:
         row = int(np.flatnonzero(~np.isfinite(distances).all(1))[0])
         with pytest.raises(ValueError, match=f"distances: .* in row {row}$"):
             ops.neighbor_ranks(distances=distances)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no NVIDIA GPU")
+@pytest.mark.parametrize(
+    ("n", "dtype"), [(5003, torch.float32), (16_001, torch.float64), (27_001, torch.float32)]
+)
+def test_rows_of_every_length_on_a_gpu(n: int, dtype: torch.dtype) -> None:
+    # Short rows wait in shared memory, long ones in the device's; rows of many ties are sorted by digits.
+    generator = torch.Generator("cuda").manual_seed(n)
+    x = torch.randn(n, 8, generator=generator, device="cuda", dtype=dtype)
+    whole = torch.randint(0, 3, (n, 6), generator=generator, device="cuda").to(dtype)
+    for data, exact in ((x, False), (whole, True)):
+        distances = torch.cdist(data, data, compute_mode="donot_use_mm_for_euclid_dist")
+        found = ops.neighbor_ranks(distances=distances)
+        for start in (0, n // 2, n - 100):
+            expected = reference(distances=distances[start : start + 100], first_row=start)
+            assert torch.equal(found[start : start + 100], expected)
+        del distances
+        if exact:
+            assert torch.equal(ops.neighbor_ranks(data), found)

@@ -197,7 +197,10 @@ x53 = torch.ones(5, 3)
         ({"x": x53, "out": torch.ones(5, 5).double()}, "out: expected shape .*, found .* torch.float64"),
         ({"x": x53, "out": torch.ones(5, 10)[:, ::2]}, "out: expected a contiguous array"),
         ({"x": x53, "out": torch.ones(5, 5, device="meta")}, "out: expected device cpu, found meta"),
-        ({"x": x53, "backend": "cuda"}, "backend: pairwise_distances has no 'cuda', it has cpu, torch"),
+        (
+            {"x": x53, "backend": "cuda"},
+            "pairwise_distances has no 'cuda', it has cpu, triton, torch",
+        ),
     ],
 )
 def test_refuses_by_name(arguments: dict, message: str) -> None:

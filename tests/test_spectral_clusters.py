@@ -120,7 +120,7 @@ square = torch.ones(3, 3)
         (square / 0, 2, {}, "affinity: expected finite numbers"),
         (-square, 2, {}, "affinity: expected entries >= 0"),
         (square.triu(), 2, {}, "affinity: expected a symmetric matrix"),
-        (square, 2, {"backend": "triton"}, "spectral_clusters has no 'triton', it has cpu, torch"),
+        (square, 2, {"backend": "triton"}, "spectral_clusters has no 'triton', it has cpu, cuda, torch"),
     ],
 )
 def test_refuses_by_name(affinity: torch.Tensor, k: int, options: dict, message: str) -> None:

@@ -7,44 +7,68 @@
 
 namespace diptych::core::DIPTYCH_ISA {
 
-// Squared distance of x to its nearest centre; `label` receives that centre's number, the lower on a tie.
-DIPTYCH_HD inline double nearest_center(const double* x, const double* centers, int k, int d, int& label) {
-  double least = 0;
+// Items whose distances are computed side by side: whole registers of any instruction set.
+constexpr int kItemLanes = 32;
+
+// The items twice: `rows` (n, d), and `columns` (d, stride) with stride >= n a multiple of kItemLanes, whose
+// entries past n may be anything finite.
+struct Items {
+  const double* rows;
+  const double* columns;
+  std::int64_t n, stride;
+  int d;
+};
+
+// Squared distances of kItemLanes items from `first` on to their nearest centre, and its number, the lower on a
+// tie.
+inline void nearest_centers(const Items& items, std::int64_t first, const double* centers, int k, double* least,
+                            std::int32_t* label) {
   for (int c = 0; c < k; ++c) {
-    double distance = 0;
-    for (int i = 0; i < d; ++i) {
-      const double gap = x[i] - centers[c * d + i];
-      distance += gap * gap;
+    double distance[kItemLanes] = {};
+    for (int i = 0; i < items.d; ++i) {
+      const double center = centers[c * items.d + i];
+      const double* column = items.columns + i * items.stride + first;
+#pragma omp simd
+      for (int lane = 0; lane < kItemLanes; ++lane) {
+        const double gap = column[lane] - center;
+        distance[lane] += gap * gap;
+      }
     }
-    if (c == 0 || distance < least) {
-      least = distance;
-      label = c;
+#pragma omp simd
+    for (int lane = 0; lane < kItemLanes; ++lane) {
+      const bool nearer = c == 0 || distance[lane] < least[lane];
+      least[lane] = nearer ? distance[lane] : least[lane];
+      label[lane] = nearer ? c : label[lane];
     }
   }
-  return least;
 }
 
-// Moves the k centres (k, d) of the items x (n, d) until, in one step, their summed squared movement is at
-// most `threshold`, or max_iter steps are done; a centre without items goes to the worst served item.
+// Moves the k centres (k, d) of the items until, in one step, their summed squared movement is at most
+// `threshold`, or max_iter steps are done; a centre without items goes to the worst served item.
 // Fills `labels` (n,) and returns the inertia, the sum of squared distances to the nearest centre.
 // `sums` has room for k * d numbers and `counts` for k. O(n k d) per step.
-inline double lloyd(const double* x, std::int64_t n, int d, int k, int max_iter, double threshold,
-                    double* centers, std::int64_t* labels, double* sums, std::int64_t* counts) {
+inline double lloyd(const Items& items, int k, int max_iter, double threshold, double* centers,
+                    std::int64_t* labels, double* sums, std::int64_t* counts) {
+  const int d = items.d;
   for (int step = 0;; ++step) {
     for (int i = 0; i < k * d; ++i) sums[i] = 0;
     for (int c = 0; c < k; ++c) counts[c] = 0;
     double inertia = 0, worst = -1;
     std::int64_t worst_item = 0;
-    for (std::int64_t item = 0; item < n; ++item) {
-      int label = 0;
-      const double distance = nearest_center(x + item * d, centers, k, d, label);
-      labels[item] = label;
-      inertia += distance;
-      ++counts[label];
-      for (int i = 0; i < d; ++i) sums[label * d + i] += x[item * d + i];
-      if (distance > worst) {
-        worst = distance;
-        worst_item = item;
+    for (std::int64_t first = 0; first < items.n; first += kItemLanes) {
+      double least[kItemLanes] = {};
+      std::int32_t label[kItemLanes] = {};
+      nearest_centers(items, first, centers, k, least, label);
+      for (int lane = 0; lane < kItemLanes && first + lane < items.n; ++lane) {
+        const std::int64_t item = first + lane;
+        labels[item] = label[lane];
+        inertia += least[lane];
+        ++counts[label[lane]];
+        for (int i = 0; i < d; ++i) sums[label[lane] * d + i] += items.rows[item * d + i];
+        if (least[lane] > worst) {
+          worst = least[lane];
+          worst_item = item;
+        }
       }
     }
     if (step == max_iter || threshold < 0) return inertia;
@@ -52,7 +76,7 @@ inline double lloyd(const double* x, std::int64_t n, int d, int k, int max_iter,
     for (int c = 0; c < k; ++c)
       for (int i = 0; i < d; ++i) {
         const double to = counts[c] > 0 ? sums[c * d + i] / static_cast<double>(counts[c])
-                                        : x[worst_item * d + i];
+                                        : items.rows[worst_item * d + i];
         const double gap = to - centers[c * d + i];
         shift += gap * gap;
         centers[c * d + i] = to;

@@ -1,68 +1,107 @@
 #include <cstring>
 
 #include "kernels.hpp"
+#include "transpose.hpp"
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
 namespace {
 
+using core::DIPTYCH_ISA::Affinities;
+
 // 64 x 64: the four affinity tiles of a pair fit in the level-2 cache, and a row of one is four lines.
 constexpr std::int64_t kTile = 64;
-constexpr std::int64_t kBlock = 8;
+constexpr std::int64_t kLine = 64;  // bytes
 
 // Tiles are worked on in whole blocks; the entries past the matrix's edge are never written out.
 constexpr std::int64_t whole_blocks(std::int64_t size) { return (size + kBlock - 1) / kBlock * kBlock; }
 
-// exp(-beta G) of a tile and its reciprocal exp(+beta G), which is the other direction's affinity.
+struct Span {
+  std::int64_t begin, size;
+};
+
+// What all tiles have in common. The outputs may be the inputs' memory under another type.
+template <class T, class F>
+struct Problem {
+  const T *a, *b;
+  std::int64_t n;
+  F gamma, beta, offset;
+  F *out_ab, *out_ba;
+
+  std::int64_t tiles() const { return (n + kTile - 1) / kTile; }
+  Span span(std::int64_t tile) const {
+    const std::int64_t begin = tile * kTile;
+    return {begin, n - begin < kTile ? n - begin : kTile};
+  }
+};
+
+// exp(-beta G) of a tile and exp(+beta G), the other direction's affinity.
 template <class F>
 struct TileAffinity {
   F ab[kTile * kTile];
   F ba[kTile * kTile];
 };
 
-struct Span {
-  std::int64_t begin, size;
-};
+template <class P>
+void prefetch(const P* row, std::int64_t count) {
+  for (std::int64_t c = 0; c < count; c += kLine / sizeof(P)) __builtin_prefetch(row + c);
+  __builtin_prefetch(row + count - 1);
+}
+
+// Asks for row r of the tile that is worked on next and for the places this tile's results go to. A tile's
+// rows are pages apart, out of the hardware prefetchers' reach; asked for all at once they would fill the
+// queue of outstanding lines and hold the computation up.
+template <class T, class F>
+void prefetch_row(const Problem<T, F>& p, std::int64_t r, Span rows, Span columns, Span next_rows,
+                  Span next_columns) {
+  if (r < next_rows.size) {
+    const std::int64_t next = (next_rows.begin + r) * p.n + next_columns.begin;
+    prefetch(p.a + next, next_columns.size);
+    prefetch(p.b + next, next_columns.size);
+  }
+  const std::int64_t here = (rows.begin + r) * p.n + columns.begin;
+  prefetch(p.out_ab + here, columns.size);
+  prefetch(p.out_ba + here, columns.size);
+}
+
+// Copies `count` <= kTile numbers; whole rows, by far the most, with a length the compiler knows.
+template <class To, class From>
+void copy_row(To* to, const From* from, std::int64_t count) {
+  static_assert(sizeof(To) == sizeof(From), "one may overwrite the other");
+  if (count == kTile)
+    std::memcpy(to, from, sizeof(To) * kTile);
+  else
+    std::memcpy(to, from, sizeof(To) * count);
+}
 
 template <Difference kind, class T, class F>
-void tile_affinity(const T* a, const T* b, std::int64_t n, Span rows, Span columns, F gamma, F beta, F offset,
+void tile_affinity(const Problem<T, F>& p, Span rows, Span columns, Span next_rows, Span next_columns,
                    TileAffinity<F>& tile) {
   T row_a[kTile] = {}, row_b[kTile] = {};
+  const F gamma = p.gamma, beta = p.beta, offset = p.offset;
   for (std::int64_t r = 0; r < whole_blocks(rows.size); ++r) {
-    // The outputs may be the inputs' memory under another type: memcpy is the read that allows it.
     if (r < rows.size) {
-      const std::int64_t start = (rows.begin + r) * n + columns.begin;
-      std::memcpy(row_a, a + start, sizeof(T) * columns.size);
-      std::memcpy(row_b, b + start, sizeof(T) * columns.size);
+      const std::int64_t start = (rows.begin + r) * p.n + columns.begin;
+      copy_row(row_a, p.a + start, columns.size);
+      copy_row(row_b, p.b + start, columns.size);
+      prefetch_row(p, r, rows, columns, next_rows, next_columns);
     }
     F* ab = tile.ab + r * kTile;
     F* ba = tile.ba + r * kTile;
 #pragma omp simd
     for (std::int64_t c = 0; c < whole_blocks(columns.size); ++c) {
-      const F g = core::DIPTYCH_ISA::difference<kind>(static_cast<F>(row_a[c]), static_cast<F>(row_b[c]),
-                                                      gamma, offset);
-      const F e = core::DIPTYCH_ISA::exponential(-beta * g);
-      ab[c] = e;
-      ba[c] = F(1) / e;
+      const Affinities<F> both = core::DIPTYCH_ISA::affinities<kind>(
+          static_cast<F>(row_a[c]), static_cast<F>(row_b[c]), gamma, beta, offset);
+      ab[c] = both.ab;
+      ba[c] = both.ba;
     }
   }
-}
-
-// Makes the mean (upper + lower^T) / 2 of one block of the tiles and its mirror image. The sizes are known to
-// the compiler, which unrolls both loops: that is what makes a transposition fast.
-template <class F>
-void mean_of_block(const F* upper, const F* lower, F* mean, F* mirror) {
-  for (int r = 0; r < kBlock; ++r)
-    for (int c = 0; c < kBlock; ++c)
-      mean[r * kTile + c] = F(0.5) * (upper[r * kTile + c] + lower[c * kTile + r]);
-  for (int c = 0; c < kBlock; ++c)
-    for (int r = 0; r < kBlock; ++r) mirror[c * kTile + r] = mean[r * kTile + c];
 }
 
 template <class F>
 void write_tile(const F* tile, std::int64_t n, Span rows, Span columns, F* out) {
   for (std::int64_t r = 0; r < rows.size; ++r)
-    std::memcpy(out + (rows.begin + r) * n + columns.begin, tile + r * kTile, sizeof(F) * columns.size);
+    copy_row(out + (rows.begin + r) * n + columns.begin, tile + r * kTile, columns.size);
 }
 
 // Writes (upper + lower^T) / 2 to both places of the pair of tiles.
@@ -70,30 +109,35 @@ template <class F>
 void write_symmetric(const F* upper, const F* lower, std::int64_t n, Span rows, Span columns, F* out) {
   F mean[kTile * kTile], mirror[kTile * kTile];
   for (std::int64_t r = 0; r < rows.size; r += kBlock)
-    for (std::int64_t c = 0; c < columns.size; c += kBlock)
-      mean_of_block(upper + r * kTile + c, lower + c * kTile + r, mean + r * kTile + c,
-                    mirror + c * kTile + r);
+    for (std::int64_t c = 0; c < columns.size; c += kBlock) {
+      const Block<F> turned = transposed(load_block(lower + c * kTile + r, kTile));
+      Block<F> block = load_block(upper + r * kTile + c, kTile);
+      for (int k = 0; k < kBlock; ++k) block.rows[k] = F(0.5) * (block.rows[k] + turned.rows[k]);
+      store_block(block, mean + r * kTile + c, kTile);
+      store_block(transposed(block), mirror + c * kTile + r, kTile);
+    }
   write_tile(mean, n, rows, columns, out);
   write_tile(mirror, n, columns, rows, out);
 }
 
 template <Difference kind, class T, class F>
-void all_tiles(const T* a, const T* b, std::int64_t n, F gamma, F beta, F offset, F* out_ab, F* out_ba,
-               int threads) {
-  const std::int64_t tiles = (n + kTile - 1) / kTile;
-  const std::int64_t pairs = tiles * (tiles + 1) / 2;
+void all_tiles(const Problem<T, F>& p, int threads) {
+  const std::int64_t tiles = p.tiles(), pairs = tiles * (tiles + 1) / 2;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 8)
   for (std::int64_t pair = 0; pair < pairs; ++pair) {
     std::int64_t i = 0, left = pair;
     for (; left >= tiles - i; ++i) left -= tiles - i;
     const std::int64_t j = i + left;
-    const Span rows{i * kTile, i == tiles - 1 ? n - i * kTile : kTile};
-    const Span columns{j * kTile, j == tiles - 1 ? n - j * kTile : kTile};
+    const bool strip_ends = j + 1 == tiles;
+    const std::int64_t next_i = strip_ends && i + 1 < tiles ? i + 1 : i;
+    const std::int64_t next_j = strip_ends ? next_i : j + 1;
+    const Span rows = p.span(i), columns = p.span(j);
+    const Span next_rows = p.span(next_i), next_columns = p.span(next_j);
     TileAffinity<F> upper, lower;
-    tile_affinity<kind>(a, b, n, rows, columns, gamma, beta, offset, upper);
-    tile_affinity<kind>(a, b, n, columns, rows, gamma, beta, offset, lower);
-    write_symmetric(upper.ab, lower.ab, n, rows, columns, out_ab);
-    write_symmetric(upper.ba, lower.ba, n, rows, columns, out_ba);
+    tile_affinity<kind>(p, rows, columns, next_rows, next_columns, upper);
+    tile_affinity<kind>(p, columns, rows, next_columns, next_rows, lower);
+    write_symmetric(upper.ab, lower.ab, p.n, rows, columns, p.out_ab);
+    write_symmetric(upper.ba, lower.ba, p.n, rows, columns, p.out_ba);
   }
 }
 
@@ -102,11 +146,13 @@ void all_tiles(const T* a, const T* b, std::int64_t n, F gamma, F beta, F offset
 template <class T, class F>
 void affinity(const T* a, const T* b, std::int64_t n, Difference kind, double gamma, double beta,
               double offset, F* out_ab, F* out_ba, int threads) {
-  const F g = static_cast<F>(gamma), s = static_cast<F>(beta), o = static_cast<F>(offset);
+  const F sensitivity = core::DIPTYCH_ISA::sensitivity<F>(gamma);
+  const Problem<T, F> problem{a,      b,     n, sensitivity, static_cast<F>(beta), static_cast<F>(offset),
+                              out_ab, out_ba};
   if (kind == Difference::locally_biased)
-    all_tiles<Difference::locally_biased>(a, b, n, g, s, o, out_ab, out_ba, threads);
+    all_tiles<Difference::locally_biased>(problem, threads);
   else
-    all_tiles<Difference::subtraction>(a, b, n, g, s, o, out_ab, out_ba, threads);
+    all_tiles<Difference::subtraction>(problem, threads);
 }
 
 template void affinity(const std::int32_t*, const std::int32_t*, std::int64_t, Difference, double, double,

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "../core/difference.hpp"
+#include "../core/nearest.hpp"
 
 namespace diptych::cpu {
 
@@ -13,12 +14,34 @@ using core::Difference;
 // The most neighbors a row may ask for: their affinities live on the stack.
 constexpr int kMaxNeighbors = 256;
 
+// The most atoms of a dictionary for non-negative least squares.
+constexpr int kMaxAtoms = 256;
+
 // Columns of the thin matrices that block_product multiplies by.
 constexpr int kBlockWidth = 16;
 
 // The CPU operations. Matrices are dense and row-major; `threads` is the number of OpenMP threads.
 // Each pointer is filled by table.cpp with the functions of one instruction set.
 struct Operations {
+  // x (n, d) -> out (n, d), every column less a point near its mean (core/center.hpp); may work in place.
+  template <class F>
+  using ShiftToCenter = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+  ShiftToCenter<float> shift_to_center_f32;
+  ShiftToCenter<double> shift_to_center_f64;
+
+  // x (n, d) -> groups (n,): the first of the rows equal to each, -1 for one that has no equal. Whether any has.
+  template <class F>
+  using Duplicates = bool (*)(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
+  Duplicates<float> duplicates_f32;
+  Duplicates<double> duplicates_f64;
+
+  // x (n, d), y (m, d) -> distances (n, m) from differences of coordinates: no GEMM, no cancellation.
+  template <class F>
+  using DirectDistances = void (*)(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d,
+                                   bool squared, F* out, int threads);
+  DirectDistances<float> direct_distances_f32;
+  DirectDistances<double> direct_distances_f64;
+
   // products[r, j] = <x_(first+r), y_j>, (rows, stride) -> distances (rows, n); may work in place.
   template <class F>
   using Distances = void (*)(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
@@ -26,9 +49,10 @@ struct Operations {
   Distances<float> distances_f32;
   Distances<double> distances_f64;
 
-  // distances (rows, n) of items first_row .. first_row+rows to all n -> ranks; float may work in place.
+  // distances (rows, n) to all n items -> ranks; float may work in place. The rows are those of `items`
+  // (rows,), or of the first items where it is null.
   template <class F>
-  using Ranks = void (*)(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+  using Ranks = void (*)(const F* distances, std::int64_t rows, std::int64_t n, const std::int64_t* items,
                          std::int32_t* ranks, int threads);
   Ranks<float> ranks_f32;
   Ranks<double> ranks_f64;
@@ -36,7 +60,7 @@ struct Operations {
   // The same straight from inner products, (rows, stride), and the squared norms of all n items.
   template <class F>
   using RanksFromProducts = void (*)(const F* products, std::int64_t stride, const F* norms,
-                                     std::int64_t rows, std::int64_t n, std::int64_t first_row,
+                                     std::int64_t rows, std::int64_t n, const std::int64_t* items,
                                      std::int32_t* ranks, int threads);
   RanksFromProducts<float> ranks_from_products_f32;
   RanksFromProducts<double> ranks_from_products_f64;
@@ -72,9 +96,51 @@ struct Operations {
   BlockProduct<float> block_product_f32;
   BlockProduct<double> block_product_f64;
 
+  // matrix (n, n) -> its smallest entry, its largest (NaN if any is NaN or Inf) and the largest |a_ij - a_ji|.
+  template <class F>
+  using SymmetricRange = void (*)(const F* matrix, std::int64_t n, F* bounds, int threads);
+  SymmetricRange<float> symmetric_range_f32;
+  SymmetricRange<double> symmetric_range_f64;
+
   // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
                  double* centers, std::int64_t* labels, double* inertia, int threads);
+
+  // Shows the rows' items the columns' items of a tile of products, and where `both` (asked and searched
+  // are then the same items, and the tile has none of them twice) the columns' items those of the rows.
+  // Every item must be shown items in ascending order.
+  template <class E>
+  using NearestScan = void (*)(const core::NearestSearch<E>& search, const core::ProductTile& tile, bool both,
+                               int threads);
+  NearestScan<float> nearest_scan_f32;
+  NearestScan<double> nearest_scan_f64;
+
+  // Writes distances (count, k) and indices (count, k) of items first .. first + count: squared distances
+  // times `factor`, or their roots.
+  template <class E, class F>
+  using NearestFinish = void (*)(const core::NearestSearch<E>& search, std::int64_t first,
+                                 std::int64_t count, bool root, double factor, F* distances,
+                                 std::int64_t* indices, int threads);
+  NearestFinish<float, float> nearest_finish_f32;
+  NearestFinish<double, float> nearest_finish_f64_f32;
+  NearestFinish<double, double> nearest_finish_f64;
+
+  // The same from all distances between x (n, d) and y (m, d), without products.
+  template <class E, class F>
+  using NearestDirect = void (*)(const E* x, const E* y, std::int64_t n, std::int64_t m, std::int64_t d,
+                                 std::int64_t k, bool exclude_self, bool root, double factor, F* distances,
+                                 std::int64_t* indices, int threads);
+  NearestDirect<float, float> nearest_direct_f32;
+  NearestDirect<double, float> nearest_direct_f64_f32;
+  NearestDirect<double, double> nearest_direct_f64;
+
+  // a, b (rows, n) ranks, each item's own 0 -> how many items have a rank of at most k in both.
+  std::int64_t (*common_ranks)(const std::int32_t* a, const std::int32_t* b, std::int64_t rows,
+                               std::int64_t n, std::int32_t k, int threads);
+
+  // a, b (rows, k) distinct indices per row -> how many are in both rows, summed over rows.
+  std::int64_t (*common_indices)(const std::int64_t* a, const std::int64_t* b, std::int64_t rows,
+                                 std::int64_t k, int threads);
 
   // u (problems, n, k_u), v (problems, n, k_v) -> the correlations of their columns (problems, k_u, k_v), of
   // the columns' average ranks if `ranked`; `constant` where a column is. v may be u.
@@ -91,6 +157,43 @@ struct Operations {
                                 int threads);
   AverageRanks<float> average_ranks_f32;
   AverageRanks<double> average_ranks_f64;
+
+  // a (n, d) and a dictionary w (k, d) -> non-negative coefficients out (n, k). limits (3,): the exchanges of
+  // block pivoting, the exchanges of active sets and the sweeps of coordinate descent that a row may take,
+  // one method after the other. report (2,) gets the first row with NaN or Inf in its products or
+  // coefficients, and the first that was not solved within the limits, n where there is none. Rows without
+  // a solution become NaN.
+  template <class F>
+  using Nnls = void (*)(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits,
+                        F* out, std::int64_t* report, int threads);
+  Nnls<float> nnls_f32;
+  Nnls<double> nnls_f64;
+
+  // Problems side by side: number i has the features starts[i] .. starts[i+1] of gradient and coefficients
+  // and the Gram matrix gram[i], which several may share (see core/lasso_problem.hpp).
+  template <class F>
+  using Lasso = void (*)(const F* const* gram, const std::int64_t* starts, std::int64_t problems,
+                         const double* alpha, const double* tolerance, const double* residual, double* gradient, double* coefficients,
+                         std::int32_t* passes, int max_passes, int threads);
+  Lasso<float> lasso_f32;
+  Lasso<double> lasso_f64;
+
+  // x (n, p) -> out (n, count), out[i, j] = x[order[i], columns[j]]; without an order, of row i.
+  template <class F>
+  using GatherColumns = void (*)(const F* x, const std::int64_t* order, std::int64_t n, std::int64_t p,
+                                 const std::int64_t* columns, std::int64_t count, F* out, int threads);
+  GatherColumns<float> gather_columns_f32;
+  GatherColumns<double> gather_columns_f64;
+
+  // x (n, p), y (n, t) -> coefficients (models, p, t), gaps and passes (models, t); returns how many problems
+  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]].
+  template <class F>
+  using LassoSmall = std::int64_t (*)(const F* x, const double* y, const std::int64_t* order,
+                                      const std::int64_t* starts, std::int64_t models, std::int64_t n,
+                                      std::int64_t p, std::int64_t t, const double* alpha, double tolerance,
+                                      int max_passes, F* coefficients, double* gaps, std::int32_t* passes);
+  LassoSmall<float> lasso_small_f32;
+  LassoSmall<double> lasso_small_f64;
 
   // x (n, d) -> (x less its columns' means) times the power of two that brings their widest range, which is
   // also returned, to between a half and one. Exactly zero in constant columns.

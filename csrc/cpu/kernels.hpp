@@ -18,16 +18,26 @@ inline int thread_index() {
 }
 
 template <class F>
+void shift_to_center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads);
+
+template <class F>
+bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
+
+template <class F>
+void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool squared,
+                      F* out, int threads);
+
+template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
                std::int64_t rows, std::int64_t n, bool squared, F* out, int threads);
 
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+void ranks(const F* distances, std::int64_t rows, std::int64_t n, const std::int64_t* items,
            std::int32_t* ranks, int threads);
 
 template <class F>
 void ranks_from_products(const F* products, std::int64_t stride, const F* norms, std::int64_t rows,
-                         std::int64_t n, std::int64_t first_row, std::int32_t* ranks, int threads);
+                         std::int64_t n, const std::int64_t* items, std::int32_t* ranks, int threads);
 
 template <class T, class F>
 void biased(const T* a, const T* b, std::int64_t count, double gamma, double offset, F* out, int threads);
@@ -43,8 +53,29 @@ void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F
 template <class F>
 void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t n, F* out, int threads);
 
+template <class F>
+void symmetric_range(const F* matrix, std::int64_t n, F* bounds, int threads);
+
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
+
+template <class E>
+void nearest_scan(const core::NearestSearch<E>& search, const core::ProductTile& tile, bool both, int threads);
+
+template <class E, class F>
+void nearest_finish(const core::NearestSearch<E>& search, std::int64_t first, std::int64_t count, bool root,
+                    double factor, F* distances, std::int64_t* indices, int threads);
+
+template <class E, class F>
+void nearest_direct(const E* x, const E* y, std::int64_t n, std::int64_t m, std::int64_t d, std::int64_t k,
+                    bool exclude_self, bool root, double factor, F* distances, std::int64_t* indices,
+                    int threads);
+
+std::int64_t common_ranks(const std::int32_t* a, const std::int32_t* b, std::int64_t rows, std::int64_t n,
+                          std::int32_t k, int threads);
+
+std::int64_t common_indices(const std::int64_t* a, const std::int64_t* b, std::int64_t rows, std::int64_t k,
+                            int threads);
 
 template <class F>
 void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, std::int64_t k_u,
@@ -52,6 +83,25 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
 
 template <class F>
 void average_ranks(const F* x, std::int64_t problems, std::int64_t n, std::int64_t k, F* out, int threads);
+
+template <class F>
+void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const int* limits, F* out,
+          std::int64_t* report, int threads);
+
+template <class F>
+void lasso(const F* const* gram, const std::int64_t* starts, std::int64_t problems, const double* alpha,
+           const double* tolerance, const double* residual, double* gradient, double* coefficients,
+           std::int32_t* passes, int max_passes, int threads);
+
+template <class F>
+void gather_columns(const F* x, const std::int64_t* order, std::int64_t n, std::int64_t p,
+                    const std::int64_t* columns, std::int64_t count, F* out, int threads);
+
+template <class F>
+std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,
+                         std::int64_t models, std::int64_t n, std::int64_t p, std::int64_t t,
+                         const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
+                         std::int32_t* passes);
 
 template <class F>
 void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);

@@ -37,9 +37,9 @@ class Workspace {
   char* memory_;
 };
 
-// Ranks `rows` rows whose distances `value(row, column)` gives.
+// Ranks `rows` rows, of the items `items` or of the first ones, whose distances `value(row, item, column)` gives.
 template <class F, class Value>
-void rank_rows(std::int64_t rows, std::int64_t n, std::int64_t first_row, std::int32_t* ranks, int threads,
+void rank_rows(std::int64_t rows, std::int64_t n, const std::int64_t* items, std::int32_t* ranks, int threads,
                Value value) {
   using Key = typename KeyOf<F>::type;
   const Workspace<Key> workspace(n, threads);
@@ -48,8 +48,9 @@ void rank_rows(std::int64_t rows, std::int64_t n, std::int64_t first_row, std::i
     const RankScratch<Key> scratch = workspace.of(thread_index());
 #pragma omp for schedule(dynamic, 4)
     for (std::int64_t i = 0; i < rows; ++i) {
-      for (std::int64_t j = 0; j < n; ++j) scratch.keys[j] = order_key(value(i, j));
-      rank_row(scratch, n, first_row + i, ranks + i * n);
+      const std::int64_t item = items == nullptr ? i : items[i];
+      for (std::int64_t j = 0; j < n; ++j) scratch.keys[j] = order_key(value(i, item, j));
+      rank_row(scratch, n, item, ranks + i * n);
     }
   }
 }
@@ -57,25 +58,25 @@ void rank_rows(std::int64_t rows, std::int64_t n, std::int64_t first_row, std::i
 }  // namespace
 
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row, std::int32_t* ranks,
+void ranks(const F* distances, std::int64_t rows, std::int64_t n, const std::int64_t* items, std::int32_t* ranks,
            int threads) {
-  rank_rows<F>(rows, n, first_row, ranks, threads,
-               [=](std::int64_t i, std::int64_t j) { return distances[i * n + j]; });
+  rank_rows<F>(rows, n, items, ranks, threads,
+               [=](std::int64_t i, std::int64_t, std::int64_t j) { return distances[i * n + j]; });
 }
 
 template <class F>
 void ranks_from_products(const F* products, std::int64_t stride, const F* norms, std::int64_t rows,
-                         std::int64_t n, std::int64_t first_row, std::int32_t* ranks, int threads) {
-  rank_rows<F>(rows, n, first_row, ranks, threads, [=](std::int64_t i, std::int64_t j) {
-    return squared_distance(norms[first_row + i], norms[j], products[i * stride + j]);
+                         std::int64_t n, const std::int64_t* items, std::int32_t* ranks, int threads) {
+  rank_rows<F>(rows, n, items, ranks, threads, [=](std::int64_t i, std::int64_t item, std::int64_t j) {
+    return squared_distance(norms[item], norms[j], products[i * stride + j]);
   });
 }
 
-template void ranks(const float*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, int);
-template void ranks(const double*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, int);
+template void ranks(const float*, std::int64_t, std::int64_t, const std::int64_t*, std::int32_t*, int);
+template void ranks(const double*, std::int64_t, std::int64_t, const std::int64_t*, std::int32_t*, int);
 template void ranks_from_products(const float*, std::int64_t, const float*, std::int64_t, std::int64_t,
-                                  std::int64_t, std::int32_t*, int);
+                                  const std::int64_t*, std::int32_t*, int);
 template void ranks_from_products(const double*, std::int64_t, const double*, std::int64_t, std::int64_t,
-                                  std::int64_t, std::int32_t*, int);
+                                  const std::int64_t*, std::int32_t*, int);
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

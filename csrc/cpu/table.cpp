@@ -3,6 +3,9 @@
 namespace diptych::cpu::DIPTYCH_ISA {
 
 const Operations table = {
+    shift_to_center<float>,    shift_to_center<double>,
+    duplicates<float>,         duplicates<double>,
+    direct_distances<float>,   direct_distances<double>,
     distances<float>,          distances<double>,
     ranks<float>,              ranks<double>,
     ranks_from_products<float>, ranks_from_products<double>,
@@ -10,9 +13,18 @@ const Operations table = {
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
+    symmetric_range<float>,    symmetric_range<double>,
     kmeans,
+    nearest_scan<float>,       nearest_scan<double>,
+    nearest_finish<float, float>, nearest_finish<double, float>, nearest_finish<double, double>,
+    nearest_direct<float, float>, nearest_direct<double, float>, nearest_direct<double, double>,
+    common_ranks,              common_indices,
     correlation<float>,        correlation<double>,
     average_ranks<float>,      average_ranks<double>,
+    nnls<float>,               nnls<double>,
+    lasso<float>,              lasso<double>,
+    gather_columns<float>,     gather_columns<double>,
+    lasso_small<float>,        lasso_small<double>,
     center<float>,             center<double>,
     linear_hsics<float>,       linear_hsics<double>,
 };

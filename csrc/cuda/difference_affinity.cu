@@ -1,3 +1,5 @@
+#include <type_traits>
+
 #include "../core/difference.hpp"
 #include "ops.hpp"
 
@@ -6,55 +8,62 @@ namespace diptych::cuda {
 namespace {
 
 constexpr int kTile = 32;
-constexpr int kRows = 8;  // a block is 32 x 8 threads; each thread walks four rows of the tile
+constexpr int kRows = 8;  // a block is 32 x 8 threads; each thread walks four rows of a tile
+constexpr int kSteps = kTile / kRows;
 
 // One block per pair of tiles (i, j), i <= j. The mirror tile's affinities go through shared memory so
-// that every read and every write of global memory is a row of 32 neighbors.
+// that every read and every write of global memory is a row of 32 neighbors. All of a thread's reads are
+// under way before the first is waited for.
 template <core::Difference kind, class T, class F>
-__global__ void affinity_kernel(const T* a, const T* b, std::int64_t n, F gamma, F beta, F offset,
-                                F* out_ab, F* out_ba) {
+__global__ void __launch_bounds__(kTile* kRows)
+    affinity_kernel(const T* a, const T* b, std::int64_t n, F gamma, F beta, F offset, F* out_ab, F* out_ba) {
   const std::int64_t tile_i = blockIdx.y, tile_j = blockIdx.x;
   if (tile_j < tile_i) return;
   __shared__ F mirror_ab[kTile][kTile + 1], mirror_ba[kTile][kTile + 1];
+  const int x = threadIdx.x, y = threadIdx.y;
   const std::int64_t row0 = tile_i * kTile, column0 = tile_j * kTile;
-  for (int r = threadIdx.y; r < kTile; r += kRows) {
-    const std::int64_t row = column0 + r, column = row0 + threadIdx.x;
-    if (row < n && column < n) {
-      const F g = core::DIPTYCH_ISA::difference<kind>(static_cast<F>(a[row * n + column]),
-                                                      static_cast<F>(b[row * n + column]), gamma, offset);
-      const F e = core::DIPTYCH_ISA::exponential(-beta * g);
-      mirror_ab[r][threadIdx.x] = e;
-      mirror_ba[r][threadIdx.x] = F(1) / e;
-    }
+  const auto affinity_of = [&](T left, T right) {
+    return core::DIPTYCH_ISA::affinities<kind, std::is_integral_v<T>>(static_cast<F>(left), static_cast<F>(right),
+                                                                      gamma, beta, offset);
+  };
+  T upper_a[kSteps], upper_b[kSteps], lower_a[kSteps], lower_b[kSteps];
+#pragma unroll
+  for (int step = 0; step < kSteps; ++step) {
+    const int r = y + step * kRows;
+    const std::int64_t upper = (row0 + r) * n + column0 + x, lower = (column0 + r) * n + row0 + x;
+    const bool inside_upper = row0 + r < n && column0 + x < n, inside_lower = column0 + r < n && row0 + x < n;
+    upper_a[step] = inside_upper ? a[upper] : T(0);
+    upper_b[step] = inside_upper ? b[upper] : T(0);
+    lower_a[step] = inside_lower ? a[lower] : T(0);
+    lower_b[step] = inside_lower ? b[lower] : T(0);
   }
-  __syncthreads();
-  F mean_ab[kTile / kRows], mean_ba[kTile / kRows];
-  for (int r = threadIdx.y, step = 0; r < kTile; r += kRows, ++step) {
-    const std::int64_t row = row0 + r, column = column0 + threadIdx.x;
-    if (row < n && column < n) {
-      const F g = core::DIPTYCH_ISA::difference<kind>(static_cast<F>(a[row * n + column]),
-                                                      static_cast<F>(b[row * n + column]), gamma, offset);
-      const F e = core::DIPTYCH_ISA::exponential(-beta * g);
-      mean_ab[step] = F(0.5) * (e + mirror_ab[threadIdx.x][r]);
-      mean_ba[step] = F(0.5) * (F(1) / e + mirror_ba[threadIdx.x][r]);
-    }
+#pragma unroll
+  for (int step = 0; step < kSteps; ++step) {
+    const auto both = affinity_of(lower_a[step], lower_b[step]);
+    mirror_ab[y + step * kRows][x] = both.ab;
+    mirror_ba[y + step * kRows][x] = both.ba;
   }
   __syncthreads();  // on the diagonal the two tiles are one: all reads come before the first write
-  for (int r = threadIdx.y, step = 0; r < kTile; r += kRows, ++step) {
-    const std::int64_t row = row0 + r, column = column0 + threadIdx.x;
-    if (row < n && column < n) {
-      out_ab[row * n + column] = mean_ab[step];
-      out_ba[row * n + column] = mean_ba[step];
-      mirror_ab[threadIdx.x][r] = mean_ab[step];
-      mirror_ba[threadIdx.x][r] = mean_ba[step];
+#pragma unroll
+  for (int step = 0; step < kSteps; ++step) {
+    const int r = y + step * kRows;
+    const auto both = affinity_of(upper_a[step], upper_b[step]);
+    const F mean_ab = F(0.5) * (both.ab + mirror_ab[x][r]);
+    const F mean_ba = F(0.5) * (both.ba + mirror_ba[x][r]);
+    if (row0 + r < n && column0 + x < n) {
+      out_ab[(row0 + r) * n + column0 + x] = mean_ab;
+      out_ba[(row0 + r) * n + column0 + x] = mean_ba;
     }
+    mirror_ab[x][r] = mean_ab;  // read by this thread alone, just now
+    mirror_ba[x][r] = mean_ba;
   }
   __syncthreads();
-  for (int r = threadIdx.y; r < kTile; r += kRows) {
-    const std::int64_t row = column0 + r, column = row0 + threadIdx.x;
-    if (row < n && column < n) {
-      out_ab[row * n + column] = mirror_ab[r][threadIdx.x];
-      out_ba[row * n + column] = mirror_ba[r][threadIdx.x];
+#pragma unroll
+  for (int step = 0; step < kSteps; ++step) {
+    const int r = y + step * kRows;
+    if (column0 + r < n && row0 + x < n) {
+      out_ab[(column0 + r) * n + row0 + x] = mirror_ab[r][x];
+      out_ba[(column0 + r) * n + row0 + x] = mirror_ba[r][x];
     }
   }
 }
@@ -67,7 +76,7 @@ void affinity(const T* a, const T* b, std::int64_t n, bool subtraction, double g
   if (n == 0) return;
   const auto tiles = static_cast<unsigned>((n + kTile - 1) / kTile);
   const dim3 grid(tiles, tiles), block(kTile, kRows);
-  const F g = static_cast<F>(gamma), s = static_cast<F>(beta), o = static_cast<F>(offset);
+  const F g = core::DIPTYCH_ISA::sensitivity<F>(gamma), s = static_cast<F>(beta), o = static_cast<F>(offset);
   if (subtraction)
     affinity_kernel<core::Difference::subtraction><<<grid, block, 0, stream>>>(a, b, n, g, s, o, out_ab,
                                                                                out_ba);

@@ -1,9 +1,10 @@
-#include <cub/device/device_segmented_radix_sort.cuh>
+// A row is ranked by one block, which reads it once and writes its ranks once: 8 n^2 bytes for float32. Rows
+// that fit wait in shared memory meanwhile; longer ones are read again, mostly from the second-level cache.
 #include <stdexcept>
-#include <thrust/iterator/counting_iterator.h>
-#include <thrust/iterator/transform_iterator.h>
 
-#include "../core/rank_row.hpp"
+#include "../core/distance.hpp"
+#include "../core/rank_team.hpp"
+#include "block_team.cuh"
 #include "ops.hpp"
 
 namespace diptych::cuda {
@@ -12,98 +13,92 @@ namespace {
 
 using namespace core::DIPTYCH_ISA;
 
-template <class Key>
-__global__ void make_keys(const typename std::conditional<sizeof(Key) == 4, float, double>::type* distances,
-                          std::int64_t rows, std::int64_t n, std::int64_t first_row, Key* keys,
-                          std::int32_t* items) {
-  const std::int64_t stride = std::int64_t(gridDim.x) * blockDim.x;
-  for (std::int64_t i = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < rows * n; i += stride) {
-    const std::int64_t row = i / n, column = i % n;
-    keys[i] = column == first_row + row ? Key(0) : order_key(distances[i]);
-    items[i] = static_cast<std::int32_t>(column);
-  }
-}
-
-__global__ void scatter_ranks(const std::int32_t* sorted, std::int64_t rows, std::int64_t n,
-                              std::int32_t* ranks) {
-  const std::int64_t stride = std::int64_t(gridDim.x) * blockDim.x;
-  for (std::int64_t i = std::int64_t(blockIdx.x) * blockDim.x + threadIdx.x; i < rows * n; i += stride)
-    ranks[i / n * n + sorted[i]] = static_cast<std::int32_t>(i % n);
-}
-
-struct RowStart {
-  std::int64_t n;
-  __host__ __device__ std::int64_t operator()(std::int64_t row) const { return row * n; }
+struct Plan {
+  int threads;
+  bool staged;
+  std::size_t shared_bytes;
 };
 
-// Memory of one block: keys and items, each twice, and what CUB asks for.
-template <class Key>
-struct Workspace {
-  Key *keys, *sorted_keys;
-  std::int32_t *items, *sorted_items;
-  void* cub;
-  std::size_t cub_bytes, bytes;
+// About two bins per item, up to 16,384 bins of a block of 1,024 threads.
+template <class F>
+Plan plan_for(std::int64_t n) {
+  int threads = 128;
+  while (threads < 1024 && threads * std::int64_t(10) < n) threads *= 2;
+  const std::size_t counts = std::size_t(threads) * (kTeamShare + 2) * sizeof(std::uint32_t);
+  int device = 0, most = 0;
+  check(cudaGetDevice(&device), "neighbor_ranks: device");
+  check(cudaDeviceGetAttribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin, device),
+        "neighbor_ranks: shared memory");
+  const std::size_t row = static_cast<std::size_t>(n) * (sizeof(F) + sizeof(std::uint16_t));
+  const bool staged = n <= 65535 && counts + row <= static_cast<std::size_t>(most);
+  return {threads, staged, counts + (staged ? row : 0)};
+}
 
-  Workspace(void* memory, std::int64_t rows, std::int64_t n) {
-    const std::size_t count = static_cast<std::size_t>(rows) * n;
-    char* p = static_cast<char*>(memory);
-    const auto take = [&](std::size_t size) {
-      char* here = p;
-      p += (size + 255) / 256 * 256;
-      return here;
-    };
-    keys = reinterpret_cast<Key*>(take(count * sizeof(Key)));
-    sorted_keys = reinterpret_cast<Key*>(take(count * sizeof(Key)));
-    items = reinterpret_cast<std::int32_t*>(take(count * sizeof(std::int32_t)));
-    sorted_items = reinterpret_cast<std::int32_t*>(take(count * sizeof(std::int32_t)));
-    cub_bytes = 0;
-    cub = nullptr;
-    check(sort(rows, n, nullptr), "neighbor_ranks: size of the sort's workspace");
-    cub = take(cub_bytes);
-    bytes = static_cast<std::size_t>(p - static_cast<char*>(memory));
+// rows (rows, n): distances, or with norms (n,) inner products. Without room in shared memory, products are
+// overwritten by squared distances, and `workspace` holds the items.
+template <class F, class Item, bool staged>
+__global__ void __launch_bounds__(1024)
+    ranks_kernel(F* rows, const F* norms, std::int64_t n, std::int64_t first_row, Item* workspace,
+                 std::int32_t* ranks) {
+  extern __shared__ unsigned long long shared[];
+  const BlockTeam team;
+  auto* counts = reinterpret_cast<std::uint32_t*>(shared);
+  auto* partial = counts + kTeamShare * team.size();
+  const std::int64_t block = blockIdx.x, self = first_row + block;
+  F* row = rows + block * n;
+  Item* items = workspace + block * n;
+  if (staged || norms != nullptr) {
+    F* values = row;
+    if (staged) {
+      values = reinterpret_cast<F*>(partial + 2 * team.size());
+      items = reinterpret_cast<Item*>(values + n);
+    }
+    for (std::int64_t j = team.rank(); j < n; j += team.size())
+      values[j] = norms == nullptr ? row[j] : squared_distance(norms[self], norms[j], row[j]);
+    row = values;
+    team.sync();
   }
+  team_rank_row(team, static_cast<const F*>(row), n, self, RankTeamMemory<Item>{items, counts, partial},
+                ranks + block * n);
+}
 
-  cudaError_t sort(std::int64_t rows, std::int64_t n, cudaStream_t stream) {
-    const auto starts =
-        thrust::make_transform_iterator(thrust::counting_iterator<std::int64_t>(0), RowStart{n});
-    return cub::DeviceSegmentedRadixSort::SortPairs(cub, cub_bytes, keys, sorted_keys, items, sorted_items,
-                                                    rows * n, rows, starts, starts + 1, 0,
-                                                    8 * static_cast<int>(sizeof(Key)), stream);
-  }
-};
-
-unsigned blocks_for(std::int64_t count) {
-  const std::int64_t blocks = (count + 255) / 256, most = 1 << 20;
-  return static_cast<unsigned>(blocks < most ? blocks : most);
+template <class F, class Item, bool staged>
+void launch(F* rows_of_values, const F* norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+            void* workspace, std::int32_t* ranks, const Plan& plan, cudaStream_t stream) {
+  const auto kernel = ranks_kernel<F, Item, staged>;
+  check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(plan.shared_bytes)),
+        "neighbor_ranks: shared memory");
+  kernel<<<static_cast<unsigned>(rows), plan.threads, plan.shared_bytes, stream>>>(
+      rows_of_values, norms, n, first_row, static_cast<Item*>(workspace), ranks);
+  check(cudaGetLastError(), "neighbor_ranks");
 }
 
 }  // namespace
 
 template <class F>
 std::size_t ranks_workspace(std::int64_t rows, std::int64_t n) {
-  return Workspace<typename KeyOf<F>::type>(nullptr, rows, n).bytes;
+  return plan_for<F>(n).staged ? 0 : static_cast<std::size_t>(rows) * n * sizeof(std::uint32_t);
 }
 
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+void ranks(F* values, const F* norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
            std::int32_t* ranks, void* workspace, std::size_t workspace_bytes, cudaStream_t stream) {
-  using Key = typename KeyOf<F>::type;
   if (rows == 0 || n == 0) return;
-  Workspace<Key> memory(workspace, rows, n);
-  if (memory.bytes > workspace_bytes) throw std::runtime_error("neighbor_ranks: workspace too small");
-  const unsigned blocks = blocks_for(rows * n);
-  make_keys<Key><<<blocks, 256, 0, stream>>>(distances, rows, n, first_row, memory.keys, memory.items);
-  check(cudaGetLastError(), "neighbor_ranks: keys");
-  check(memory.sort(rows, n, stream), "neighbor_ranks: sort");
-  scatter_ranks<<<blocks, 256, 0, stream>>>(memory.sorted_items, rows, n, ranks);
-  check(cudaGetLastError(), "neighbor_ranks: scatter");
+  if (ranks_workspace<F>(rows, n) > workspace_bytes)
+    throw std::runtime_error("neighbor_ranks: workspace too small");
+  const Plan plan = plan_for<F>(n);
+  if (plan.staged)
+    launch<F, std::uint16_t, true>(values, norms, rows, n, first_row, workspace, ranks, plan, stream);
+  else
+    launch<F, std::uint32_t, false>(values, norms, rows, n, first_row, workspace, ranks, plan, stream);
 }
 
 template std::size_t ranks_workspace<float>(std::int64_t, std::int64_t);
 template std::size_t ranks_workspace<double>(std::int64_t, std::int64_t);
-template void ranks(const float*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, void*,
+template void ranks(float*, const float*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, void*,
                     std::size_t, cudaStream_t);
-template void ranks(const double*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, void*,
+template void ranks(double*, const double*, std::int64_t, std::int64_t, std::int64_t, std::int32_t*, void*,
                     std::size_t, cudaStream_t);
 
 }  // namespace diptych::cuda

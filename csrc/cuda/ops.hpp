@@ -11,14 +11,28 @@ namespace diptych::cuda {
 
 void check(cudaError_t status, const char* what);
 
-// Bytes of workspace that `ranks` needs for a block of `rows` rows of n distances.
+// Bytes of workspace that `ranks` needs for a block of `rows` rows of n values.
 template <class F>
 std::size_t ranks_workspace(std::int64_t rows, std::int64_t n);
 
-// distances (rows, n) of items first_row .. first_row+rows to all n -> ranks (rows, n).
+// values (rows, n) of items first_row .. first_row+rows to all n -> ranks (rows, n). The values are
+// distances, which stay as they are; or, where norms (n,) are given, inner products, which may be overwritten.
 template <class F>
-void ranks(const F* distances, std::int64_t rows, std::int64_t n, std::int64_t first_row,
+void ranks(F* values, const F* norms, std::int64_t rows, std::int64_t n, std::int64_t first_row,
            std::int32_t* ranks, void* workspace, std::size_t workspace_bytes, cudaStream_t stream);
+
+// affinity (n, n), labels (n,) -> scores (n,), neighbors (n, k); as core/knn_row.hpp defines them.
+template <class F>
+void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F* scores,
+         std::int64_t* neighbors, cudaStream_t stream);
+
+// Bytes of workspace that `kmeans` needs.
+std::size_t kmeans_workspace(int d, int k, int restarts);
+
+// x (n, d), starting centers (restarts, k, d) -> final centers, labels (restarts, n), inertia (restarts,).
+void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
+            double* centers, std::int64_t* labels, double* inertia, void* workspace,
+            std::size_t workspace_bytes, cudaStream_t stream);
 
 // a, b (count,) -> G (count,).
 template <class T, class F>
@@ -29,5 +43,15 @@ void biased(const T* a, const T* b, std::int64_t count, double gamma, double off
 template <class T, class F>
 void affinity(const T* a, const T* b, std::int64_t n, bool subtraction, double gamma, double beta,
               double offset, F* out_ab, F* out_ba, cudaStream_t stream);
+
+// Bytes of workspace for lasso problems that have `features` features together.
+std::int64_t lasso_workspace(std::int64_t features);
+
+// Problems side by side: number i has the features starts[i] .. starts[i + 1] of gradient and coefficients and
+// the Gram matrix at the device address gram[i] (see core/lasso_problem.hpp).
+template <class F>
+void lasso(const std::int64_t* gram, const std::int64_t* starts, std::int64_t problems, std::int64_t features,
+           const double* alpha, const double* tolerance, const double* residual, double* gradient,
+           double* coefficients, std::int32_t* passes, int max_passes, void* workspace, cudaStream_t stream);
 
 }  // namespace diptych::cuda

@@ -132,6 +132,11 @@ double ulps(F computed, long double exact) {
   return static_cast<double>(std::fabs(computed - exact) / step);
 }
 
+template <class T>
+bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
+  return x.size() == y.size() && std::memcmp(x.data(), y.data(), sizeof(T) * x.size()) == 0;
+}
+
 // Every `stride`-th float of [from, to] (0 <= from < to) and its negative goes to visit(x).
 template <class Visit>
 void sweep(float from, float to, std::uint32_t stride, Visit visit) {
@@ -146,13 +151,13 @@ void sweep(float from, float to, std::uint32_t stride, Visit visit) {
   }
 }
 
-// What the analysis of core/elementary.hpp allows, in ulps. exp: 0.5 for the last addition; before it
-// 0.25 for the product p*r, 0.29 for the error of p (half an ulp of (e^r-1)/r and what is under it)
-// times |r| <= 0.347, 0.21 for r (its rounding, 2^-26, and that of n times ln2's lower part), 0.08 for
-// the truncated series; all of them in units of 2^-24, the ulp of a result in [0.707, 1).
+// What the analysis of core/elementary.hpp allows, in ulps. exp: 0.5 for the last addition; before it 0.25
+// each for the sum of the odd powers and that of all powers but the first (numbers below 0.42), 0.06 for the
+// even ones, 0.21 for r (its rounding and that of n times ln2's lower part), 0.08 for the series, all in units
+// of the ulp of a result in [0.707, 1).
 constexpr double kExponentialUlps = 1.35;
-// tanh just above 0.4, where its value 0.38 has an ulp of 2^-25: 0.5 for the division, 1.15 for e (1.35
-// ulps times 2e/(1+e)^2 = 0.43), 1.2 for the roundings of 1-e and 1+e.
+// tanh: 0.5 for the division, up to 1 for the rounding of 2 + e, half an ulp of a number in [1, 2), and 1.4
+// for e, which is off by as much as exp and 2 / (2 + e) < 2 times as sensitive where it is below 0.5 itself.
 constexpr double kTangentUlps = 2.9;
 
 }  // namespace diptych::tests

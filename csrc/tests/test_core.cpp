@@ -73,9 +73,74 @@ TEST(exponential_is_clamped_where_it_would_overflow) {
   CHECK(exponential(1e300) == exponential(700.0) && exponential(-1e300) == exponential(-700.0), "double");
 }
 
-TEST(exponential_of_doubles_is_the_library_function) {
-  for (double x = -700; x <= 700; x += 0.37)
-    CHECK(ulps(exponential(x), std::exp(static_cast<long double>(x))) < 1.0, std::to_string(x));
+TEST(elementary_functions_of_doubles_are_accurate) {
+  double worst_exp = 0, worst_tanh = 0;
+  const auto look = [&](double x) {
+    const auto exact = static_cast<long double>(x);
+    worst_exp = std::max(worst_exp, ulps(exponential(x), std::exp(exact)));
+    worst_tanh = std::max(worst_tanh, ulps(hyperbolic_tangent(x), std::tanh(exact)));
+  };
+  for (double x = -700; x <= 700; x += 0.37) look(x);
+  CHECK(worst_exp < 1.0, std::to_string(worst_exp));
+  for (double x = -700; x <= 700; x += 0.00037) look(x);
+  for (double x = 1e-300; x < 700; x *= 1.0003) look(x), look(-x);
+  std::printf("double: exponential at most %.3f ulp, hyperbolic_tangent %.3f ulp\n", worst_exp, worst_tanh);
+  CHECK(worst_exp <= kExponentialUlps, std::to_string(worst_exp));
+  CHECK(worst_tanh <= kTangentUlps, std::to_string(worst_tanh));
+}
+
+// The pair serves affinities: the same accuracy on either side, and swapping the sign swaps the two.
+template <class F>
+void check_pair(double step) {
+  double worst = 0;
+  for (double at = 0; at < 80; at += step) {
+    const auto x = static_cast<F>(at);
+    const ExponentialPair<F> both = exponential_pair(x), swapped = exponential_pair(-x);
+    worst = std::max(worst, ulps(both.plus, std::exp(static_cast<long double>(x))));
+    worst = std::max(worst, ulps(both.minus, std::exp(-static_cast<long double>(x))));
+    CHECK(both.plus == swapped.minus && both.minus == swapped.plus, std::to_string(x));
+  }
+  CHECK(worst <= kExponentialUlps, std::to_string(worst));
+  CHECK(exponential_pair(F(0)).plus == F(1) && exponential_pair(F(0)).minus == F(1), "exp(0)");
+}
+
+TEST(pairs_of_exponentials_are_accurate) {
+  check_pair<float>(0.00011);
+  check_pair<double>(0.00011);
+}
+
+// Four roundings in x and what tanh is off by, of which the relative size stays: beta G to 4 ulps of beta.
+template <class F>
+void check_scaled_difference() {
+  const std::vector<double> numbers = {0, 1, 2, 3, 10, 57, 999, 4999, 0.125, 1e-3, 1e6};
+  for (const double a : numbers)
+    for (const double b : numbers)
+      for (const double gamma : {0.05, 0.1, 2.0})
+        for (const double beta : {1.0, 5.0, 80.0}) {
+          const F fa = static_cast<F>(a), fb = static_cast<F>(b), fg = static_cast<F>(gamma);
+          const F found = scaled_difference<Difference::locally_biased>(fa, fb, fg, F(beta), F(0));
+          const long double exact = beta * biased_definition(fa, fb, fg, 0);
+          CHECK(std::fabs(found - exact) <= 4 * beta * std::numeric_limits<F>::epsilon(),
+                std::to_string(a) + " " + std::to_string(b));
+        }
+}
+
+TEST(scaled_differences_are_good_to_ulps_of_beta) {
+  check_scaled_difference<float>();
+  check_scaled_difference<double>();
+}
+
+TEST(what_is_no_number_stays_none) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  CHECK(std::isnan(exponential(nan)) && std::isnan(hyperbolic_tangent(nan)), "functions");
+  CHECK(std::isnan(locally_biased(nan, 1.0f, 0.1f, 0.0f)) && std::isnan(locally_biased(1.0f, nan, 0.1f, 0.0f)),
+        "difference");
+  CHECK(std::isnan(affinities<Difference::locally_biased>(nan, 1.0f, 0.1f, 5.0f, 0.0f).ab), "affinity");
+}
+
+TEST(a_sensitivity_below_the_smallest_number_does_not_vanish) {
+  CHECK(sensitivity<float>(1e-60) > 0.0f && sensitivity<float>(0.1) == 0.1f, "float");
+  CHECK(locally_biased(3.0f, 0.0f, sensitivity<float>(1e-60), 0.0f) == 1.0f, "the limit at zero holds");
 }
 
 TEST(hyperbolic_tangent_is_accurate_over_all_numbers) {
@@ -110,7 +175,6 @@ TEST(locally_biased_difference_is_its_definition) {
           CHECK(ulps(g, biased_definition(fa, fb, fg, fo)) <= kTangentUlps + 4,
                 std::to_string(a) + " " + std::to_string(b));
           CHECK(g == -locally_biased(fb, fa, fg, fo), "swapping the two swaps the sign");
-          // libm's tanh keeps within 2 ulp.
           CHECK(ulps(locally_biased(a, b, gamma, offset), biased_definition(a, b, gamma, offset)) <= 2 + 4,
                 std::to_string(a) + " " + std::to_string(b));
         }

@@ -19,11 +19,6 @@ namespace {
 constexpr std::uint32_t kStride = 1021;
 
 template <class T>
-bool same_bits(const std::vector<T>& x, const std::vector<T>& y) {
-  return x.size() == y.size() && std::memcmp(x.data(), y.data(), sizeof(T) * x.size()) == 0;
-}
-
-template <class T>
 bool same_bits_as_transpose(const std::vector<T>& x, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = 0; j < i; ++j)
@@ -73,24 +68,31 @@ void check_distances(Operations::Distances<F> run) {
   }
 }
 
+std::vector<std::int64_t> last_items(std::int64_t rows, std::int64_t n) {
+  std::vector<std::int64_t> items(rows);
+  for (std::int64_t row = 0; row < rows; ++row) items[row] = n - rows + row;
+  return items;
+}
+
 template <class F>
 void check_rank_rows(Operations::Ranks<F> run, std::int64_t n, Values kind) {
-  const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5, first_row = n - rows;
+  const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5;
+  const std::vector<std::int64_t> items = last_items(rows, n);
   const std::vector<F> distances = values<F>(kind, rows * n, 13);
   std::vector<std::int32_t> expected;
   for (std::int64_t i = 0; i < rows; ++i) {
-    const auto row = ranks_by_sorting(&distances[i * n], n, first_row + i);
+    const auto row = ranks_by_sorting(&distances[i * n], n, items[i]);
     expected.insert(expected.end(), row.begin(), row.end());
   }
   for (const int threads : {1, 2}) {
     std::vector<std::int32_t> ranks(rows * n, -1);
-    run(distances.data(), rows, n, first_row, ranks.data(), threads);
+    run(distances.data(), rows, n, items.data(), ranks.data(), threads);
     CHECK(ranks == expected, label(kind, n) + ", threads " + std::to_string(threads));
   }
   if constexpr (sizeof(F) == sizeof(std::int32_t)) {
     std::vector<std::int32_t> memory(rows * n);
     std::memcpy(memory.data(), distances.data(), sizeof(F) * rows * n);
-    run(reinterpret_cast<const F*>(memory.data()), rows, n, first_row, memory.data(), 2);
+    run(reinterpret_cast<const F*>(memory.data()), rows, n, items.data(), memory.data(), 2);
     CHECK(memory == expected, "in place, " + label(kind, n));
   }
 }
@@ -110,14 +112,15 @@ void check_ranks_from_products(Operations::RanksFromProducts<F> run, Operations:
   for (const std::int64_t n : kSizes)
     for (const Values kind : {Values::uniform, Values::few_distinct}) {
       const std::int64_t rows = (n + 1) / 2, first_row = n - rows, stride = n + 1;
+      const std::vector<std::int64_t> items = last_items(rows, n);
       const std::vector<F> products = values<F>(kind, rows * stride, 17), norms = values<F>(kind, n, 19);
       std::vector<F> squared(rows * n);
       std::vector<std::int32_t> expected(rows * n), ranks(rows * n, -1);
       distances(products.data(), stride, norms.data() + first_row, norms.data(), rows, n, true,
                 squared.data(), 1);
-      from_distances(squared.data(), rows, n, first_row, expected.data(), 1);
+      from_distances(squared.data(), rows, n, items.data(), expected.data(), 1);
       for (const int threads : {1, 2}) {
-        run(products.data(), stride, norms.data(), rows, n, first_row, ranks.data(), threads);
+        run(products.data(), stride, norms.data(), rows, n, items.data(), ranks.data(), threads);
         CHECK(ranks == expected, label(kind, n));
       }
     }
@@ -153,6 +156,7 @@ void check_affinity(Operations::Affinity<T, F> run, Difference kind) {
     CHECK(same_bits(ab, ab2) && same_bits(ba, ba2), "threads, n " + std::to_string(n));
     CHECK(same_bits_as_transpose(ab, n) && same_bits_as_transpose(ba, n), "symmetry, n " + std::to_string(n));
     run(b.data(), a.data(), n, kind, gamma, beta, offset, ba2.data(), ab2.data(), 2);
+    CHECK(same_bits(ab, ab2) && same_bits(ba, ba2), "swap, n " + std::to_string(n));
     // beta G carries the error of G (3 ulps of tanh, 4 of its argument, half each for gamma, beta and
     // their products) times at most beta; exp turns it into a relative one, and adds its own.
     const double bound = (biased ? beta : 5 * std::log(4.0)) * 8 + kExponentialUlps + 2;
@@ -170,7 +174,6 @@ void check_affinity(Operations::Affinity<T, F> run, Difference kind) {
         const std::int64_t at = i * n + j;
         CHECK(near(ab[at], (affinity(i, j, -1) + affinity(j, i, -1)) / 2), "A, n " + std::to_string(n));
         CHECK(near(ba[at], (affinity(i, j, 1) + affinity(j, i, 1)) / 2), "B, n " + std::to_string(n));
-        CHECK(near(ab2[at], ab[at]) && near(ba2[at], ba[at]), "swap, n " + std::to_string(n));
       }
     std::vector<F> over_a(n * n), over_b(n * n);
     std::memcpy(over_a.data(), a.data(), sizeof(F) * n * n);
@@ -240,8 +243,7 @@ TEST(exp_at_this_level_is_as_accurate_as_the_portable_one) {
   }
   std::printf("exp: at most %.3f ulp, reciprocal %.3f ulp\n", worst, worst_reciprocal);
   CHECK(worst <= kExponentialUlps, std::to_string(worst));
-  // A relative error is up to twice as many ulps on the other side of a power of two.
-  CHECK(worst_reciprocal <= 2 * kExponentialUlps + 0.5, std::to_string(worst_reciprocal));
+  CHECK(worst_reciprocal <= kExponentialUlps, std::to_string(worst_reciprocal));
 }
 
 template <class F>
@@ -371,115 +373,3 @@ TEST(a_forked_child_works_on_one_thread) {
   CHECK(waitpid(child, &status, 0) == child, "waitpid failed");
   CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0, "status " + std::to_string(status));
 }
-
-template <class F>
-void check_correlation(Operations::Correlation<F> run) {
-  constexpr std::int64_t problems = 3, k_u = 5, k_v = 19;
-  for (const std::int64_t n : {2, 3, 7, 63, 64, 65, 127, 129, 1023})
-    for (const bool ranked : {false, true}) {
-      const std::vector<F> u = values<F>(Values::uniform, problems * n * k_u, 91);
-      const std::vector<F> v = values<F>(Values::signs, problems * n * k_v, 97);
-      std::vector<F> one(problems * k_u * k_v, F(NAN)), two(problems * k_u * k_v, F(NAN));
-      run(u.data(), v.data(), problems, n, k_u, k_v, ranked, -7.0, one.data(), 1);
-      run(u.data(), v.data(), problems, n, k_u, k_v, ranked, -7.0, two.data(), 2);
-      CHECK(same_bits(one, two), "threads, n " + std::to_string(n));
-      const auto column = [&](const std::vector<F>& x, std::int64_t problem, std::int64_t k, std::int64_t j) {
-        std::vector<long double> numbers(n), result(n);
-        for (std::int64_t i = 0; i < n; ++i) numbers[i] = x[(problem * n + i) * k + j];
-        long double mean = 0;
-        for (std::int64_t i = 0; i < n; ++i) {
-          result[i] = numbers[i];
-          if (ranked) {
-            result[i] = 0;
-            for (const long double other : numbers) result[i] += (other < numbers[i]) + 0.5L * (other == numbers[i]);
-          }
-          mean += result[i] / n;
-        }
-        for (long double& value : result) value -= mean;
-        return result;
-      };
-      for (std::int64_t problem = 0; problem < problems; ++problem)
-        for (std::int64_t i = 0; i < k_u; ++i)
-          for (std::int64_t j = 0; j < k_v; ++j) {
-            const auto a = column(u, problem, k_u, i), b = column(v, problem, k_v, j);
-            const long double exact =
-                std::inner_product(a.begin(), a.end(), b.begin(), 0.0L) /
-                std::sqrt(std::inner_product(a.begin(), a.end(), a.begin(), 0.0L) *
-                          std::inner_product(b.begin(), b.end(), b.begin(), 0.0L));
-            // Sums of 64 numbers of one type at a time, which cancel eightfold at most.
-            CHECK(std::fabs(one[(problem * k_u + i) * k_v + j] - exact) <= 8 * 64 * std::numeric_limits<F>::epsilon(),
-                  "n " + std::to_string(n));
-          }
-    }
-  const std::vector<F> constant(40, F(0.1)), other = values<F>(Values::uniform, 40, 101);
-  std::vector<F> out(4);
-  run(constant.data(), other.data(), 1, 20, 2, 2, false, -7.0, out.data(), 2);
-  CHECK(out == std::vector<F>(4, F(-7)), "constant columns");
-  run(other.data(), other.data(), 1, 20, 2, 2, false, -7.0, out.data(), 2);
-  CHECK(out[0] == 1 && out[3] == 1 && out[1] == out[2], "columns with themselves");
-}
-
-TEST(correlation_of_floats) { check_correlation(operations().correlation_f32); }
-TEST(correlation_of_doubles) { check_correlation(operations().correlation_f64); }
-
-template <class F>
-void check_average_ranks_of_columns(Operations::AverageRanks<F> run) {
-  constexpr std::int64_t problems = 2, k = 3;
-  for (const std::int64_t n : kSizes) {
-    const std::vector<F> x = values<F>(Values::few_distinct, problems * n * k, 103);
-    std::vector<F> one(x.size(), F(NAN)), two(x.size(), F(NAN));
-    run(x.data(), problems, n, k, one.data(), 1);
-    run(x.data(), problems, n, k, two.data(), 2);
-    CHECK(same_bits(one, two), "threads, n " + std::to_string(n));
-    for (std::int64_t at = 0; at < problems * n * k; at += n < 200 ? 1 : 31) {
-      const std::int64_t start = at / (n * k) * n * k + at % k;
-      F rank = F(0.5);
-      for (std::int64_t i = 0; i < n; ++i) {
-        const F value = x[start + i * k];
-        rank += value < x[at] ? F(1) : (value == x[at] ? F(0.5) : F(0));
-      }
-      CHECK(one[at] == rank, "n " + std::to_string(n));
-    }
-  }
-}
-
-TEST(average_ranks_of_columns_of_floats) { check_average_ranks_of_columns(operations().average_ranks_f32); }
-TEST(average_ranks_of_columns_of_doubles) { check_average_ranks_of_columns(operations().average_ranks_f64); }
-
-template <class F>
-void check_center(Operations::Center<F> run) {
-  for (const std::int64_t n : kSizes)
-    for (const std::int64_t d : {std::int64_t(1), std::int64_t(7), std::int64_t(33)}) {
-      std::vector<F> x = values<F>(Values::uniform, n * d, 107);
-      for (std::int64_t i = 0; i < n; ++i) x[i * d] = F(0.1);  // a constant column
-      std::vector<F> one(n * d, F(NAN)), two(n * d, F(NAN));
-      F spread = 0, widest = 0;
-      run(x.data(), n, d, one.data(), &spread, 1);
-      run(x.data(), n, d, two.data(), &spread, 2);
-      CHECK(same_bits(one, two), "threads, n " + std::to_string(n));
-      for (std::int64_t j = 0; j < d; ++j) {
-        F low = x[j], high = x[j];
-        for (std::int64_t i = 0; i < n; ++i) {
-          low = std::min(low, x[i * d + j]);
-          high = std::max(high, x[i * d + j]);
-        }
-        widest = std::max(widest, static_cast<F>(high - low));
-      }
-      CHECK(spread == widest, "spread, n " + std::to_string(n));
-      int exponent = 0;
-      if (widest > 0) std::frexp(widest, &exponent);
-      for (std::int64_t j = 0; j < d; ++j) {
-        long double mean = 0;
-        for (std::int64_t i = 0; i < n; ++i) mean += static_cast<long double>(x[i * d + j]) / n;
-        for (std::int64_t i = 0; i < n; ++i) {
-          const long double exact = j == 0 ? 0 : std::ldexp(x[i * d + j] - mean, -exponent);
-          // The mean and the difference, both below 100, are rounded once each.
-          const double bound = 200 * std::ldexp(1.0, -exponent) * std::numeric_limits<F>::epsilon();
-          CHECK(std::fabs(one[i * d + j] - exact) <= (j == 0 ? 0 : bound), "n " + std::to_string(n));
-        }
-      }
-    }
-}
-
-TEST(center_of_floats) { check_center(operations().center_f32); }
-TEST(center_of_doubles) { check_center(operations().center_f64); }

@@ -4,10 +4,16 @@ from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
+MAX_ATOMS: int
 COMPILER: str
 OPENMP: str
 
 def simd_level() -> str: ...
+def shift_to_center(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def duplicates(x: NDArray[Any], groups: NDArray[Any], threads: int) -> bool: ...
+def direct_distances(
+    x: NDArray[Any], y: NDArray[Any], squared: bool, out: NDArray[Any], threads: int
+) -> None: ...
 def distances(
     products: NDArray[Any],
     norms_x: NDArray[Any],
@@ -16,9 +22,15 @@ def distances(
     out: NDArray[Any],
     threads: int,
 ) -> None: ...
-def ranks(distances: NDArray[Any], first_row: int, out: NDArray[Any], threads: int) -> None: ...
+def ranks(
+    distances: NDArray[Any], items: NDArray[Any] | None, out: NDArray[Any], threads: int
+) -> None: ...
 def ranks_from_products(
-    products: NDArray[Any], norms: NDArray[Any], first_row: int, out: NDArray[Any], threads: int
+    products: NDArray[Any],
+    norms: NDArray[Any],
+    items: NDArray[Any] | None,
+    out: NDArray[Any],
+    threads: int,
 ) -> None: ...
 def locally_biased_difference(
     a: NDArray[Any], b: NDArray[Any], gamma: float, offset: float, out: NDArray[Any], threads: int
@@ -50,10 +62,93 @@ def kmeans(
     threshold: float,
     threads: int,
 ) -> None: ...
+def lasso(
+    grams: list[NDArray[Any]],
+    models: NDArray[Any],
+    starts: NDArray[Any],
+    alpha: NDArray[Any],
+    tolerance: NDArray[Any],
+    residual: NDArray[Any],
+    gradient: NDArray[Any],
+    coefficients: NDArray[Any],
+    passes: NDArray[Any],
+    max_passes: int,
+    threads: int,
+) -> None: ...
+def gather_columns(
+    x: NDArray[Any], order: NDArray[Any] | None, columns: NDArray[Any], out: NDArray[Any], threads: int
+) -> None: ...
+def lasso_small(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    alpha: NDArray[Any],
+    starts: list[int],
+    order: NDArray[Any] | None,
+    tolerance: float,
+    max_passes: int,
+    coefficients: NDArray[Any],
+    gaps: NDArray[Any],
+    passes: NDArray[Any],
+) -> int: ...
+def symmetric_range(matrix: NDArray[Any], threads: int) -> tuple[float, float, float]: ...
 def block_product(matrix: NDArray[Any], x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+
+class _NearestSearch:
+    def __init__(
+        self,
+        asked: NDArray[Any],
+        low_asked: NDArray[Any],
+        slack_asked: NDArray[Any],
+        searched: NDArray[Any],
+        low_searched: NDArray[Any],
+        slack_searched: NDArray[Any],
+        scale: float,
+        k: int,
+        exclude_self: bool,
+        values: NDArray[Any],
+        items: NDArray[Any],
+        counts: NDArray[Any],
+        thresholds: NDArray[Any],
+    ) -> None: ...
+    def begin(self, first: int) -> None: ...
+    def scan(
+        self, products: NDArray[Any], first_row: int, first_column: int, both: bool, threads: int
+    ) -> None: ...
+    def finish(
+        self,
+        first: int,
+        root: bool,
+        factor: float,
+        distances: NDArray[Any],
+        indices: NDArray[Any],
+        threads: int,
+    ) -> None: ...
+
+class NearestSearch32(_NearestSearch): ...
+class NearestSearch64(_NearestSearch): ...
+
+def nearest_direct(
+    x: NDArray[Any],
+    y: NDArray[Any],
+    exclude_self: bool,
+    root: bool,
+    factor: float,
+    distances: NDArray[Any],
+    indices: NDArray[Any],
+    threads: int,
+) -> None: ...
+def common_ranks(a: NDArray[Any], b: NDArray[Any], k: int, threads: int) -> int: ...
+def common_indices(a: NDArray[Any], b: NDArray[Any], threads: int) -> int: ...
 def correlation(
     u: NDArray[Any], v: NDArray[Any], ranked: bool, constant: float, out: NDArray[Any], threads: int
 ) -> None: ...
 def average_ranks(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def nnls(
+    a: NDArray[Any],
+    w: NDArray[Any],
+    out: NDArray[Any],
+    limits: tuple[int, int, int],
+    threads: int,
+) -> tuple[int, int]: ...
 def center(x: NDArray[Any], out: NDArray[Any], threads: int) -> float: ...
 def linear_hsics(x: NDArray[Any], y: NDArray[Any], debiased: bool, out: NDArray[Any]) -> None: ...

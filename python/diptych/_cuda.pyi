@@ -3,7 +3,8 @@ ARCHITECTURES: str
 
 def ranks_workspace_float32(rows: int, n: int) -> int: ...
 def ranks_float32(
-    distances: int,
+    values: int,
+    norms: int,
     rows: int,
     n: int,
     first_row: int,
@@ -14,11 +15,34 @@ def ranks_float32(
 ) -> None: ...
 def ranks_workspace_float64(rows: int, n: int) -> int: ...
 def ranks_float64(
-    distances: int,
+    values: int,
+    norms: int,
     rows: int,
     n: int,
     first_row: int,
     out: int,
+    workspace: int,
+    workspace_bytes: int,
+    stream: int,
+) -> None: ...
+def knn_affinity_float32(
+    affinity: int, labels: int, n: int, k: int, scores: int, neighbors: int, stream: int
+) -> None: ...
+def knn_affinity_float64(
+    affinity: int, labels: int, n: int, k: int, scores: int, neighbors: int, stream: int
+) -> None: ...
+def kmeans_workspace(d: int, k: int, restarts: int) -> int: ...
+def kmeans(
+    x: int,
+    n: int,
+    d: int,
+    k: int,
+    restarts: int,
+    max_iter: int,
+    threshold: float,
+    centers: int,
+    labels: int,
+    inertia: int,
     workspace: int,
     workspace_bytes: int,
     stream: int,
@@ -66,5 +90,61 @@ def difference_affinity_float64(
     offset: float,
     out_ab: int,
     out_ba: int,
+    stream: int,
+) -> None: ...
+def lasso_workspace(features: int) -> int: ...
+def lasso_float32(
+    gram: int,
+    starts: int,
+    problems: int,
+    features: int,
+    alpha: int,
+    tolerance: int,
+    residual: int,
+    gradient: int,
+    coefficients: int,
+    passes: int,
+    max_passes: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def lasso_float64(
+    gram: int,
+    starts: int,
+    problems: int,
+    features: int,
+    alpha: int,
+    tolerance: int,
+    residual: int,
+    gradient: int,
+    coefficients: int,
+    passes: int,
+    max_passes: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def nnls_workspace(n: int, d: int, k: int) -> int: ...
+def nnls_float32(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
+    workspace: int,
+    stream: int,
+) -> None: ...
+def nnls_float64(
+    a: int,
+    w: int,
+    n: int,
+    d: int,
+    k: int,
+    limits: tuple[int, int, int],
+    out: int,
+    report: int,
+    workspace: int,
     stream: int,
 ) -> None: ...

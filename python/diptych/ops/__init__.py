@@ -6,12 +6,15 @@ from diptych.ops._dispatch import last_backend
 from diptych.ops.correlation import correlation
 from diptych.ops.difference_affinity import difference_affinity
 from diptych.ops.kmeans import KMeansResult, kmeans
+from diptych.ops.knn import Neighbors, knn
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
+from diptych.ops.lasso import LassoResult, lasso
 from diptych.ops.linear_cka import linear_cka
 from diptych.ops.locally_biased_difference import locally_biased_difference
 from diptych.ops.minibatch_cka import MinibatchCKA, minibatch_cka
 from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
+from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
@@ -20,18 +23,24 @@ from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 __all__ = [
     "KMeansResult",
     "KnnAffinity",
+    "LassoResult",
+    "Neighbors",
+    "NnlsFit",
     "MinibatchCKA",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",
     "kmeans",
+    "knn",
     "knn_affinity",
+    "lasso",
     "last_backend",
     "linear_cka",
     "locally_biased_difference",
     "minibatch_cka",
     "mutual_knn",
     "neighbor_ranks",
+    "nnls",
     "normalized_cut",
     "pairwise_distances",
     "rbf_cka",

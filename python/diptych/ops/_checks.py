@@ -56,9 +56,8 @@ def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> N
 
 def same_device(**tensors: torch.Tensor) -> None:
     """Demand that all tensors live on one device."""
-    places = {name: str(tensor.device) for name, tensor in tensors.items()}
-    if len(set(places.values())) > 1:
-        listed = ", ".join(f"{name} on {place}" for name, place in places.items())
+    if len({tensor.device for tensor in tensors.values()}) > 1:
+        listed = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(f"expected all arrays on one device, found {listed}")
 
 
@@ -85,10 +84,12 @@ def positive(name: str, value: float) -> None:
 
 
 def squarable(name: str, tensor: torch.Tensor) -> None:
-    """Demand entries whose squares neither overflow, summed over a row, nor all vanish."""
+    """Demand finite entries whose squares neither overflow, summed over a row, nor all vanish."""
     limits = torch.finfo(tensor.dtype)
-    low, high = tensor.detach().aminmax()
-    peak = max(-float(low), float(high))
+    low, high = torch.aminmax(tensor)
+    peak = max(-low.item(), high.item())
+    if not math.isfinite(peak):
+        finite(name, tensor)
     largest = math.sqrt(limits.max / tensor.shape[-1]) / 4
     smallest = math.sqrt(limits.tiny / limits.eps)
     if peak > largest or 0 < peak < smallest:

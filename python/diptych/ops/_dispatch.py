@@ -13,6 +13,9 @@ import torch
 #: In the order they are preferred on a device they can serve.
 BACKENDS = ("cpu", "cuda", "triton", "torch")
 
+#: Installed libraries that an op may hand its work to, never unless asked by name.
+LIBRARIES = {"faiss": "faiss-cpu"}
+
 _last = threading.local()
 
 
@@ -35,10 +38,15 @@ def choose(
     """
     if backend is None:
         backend = next(name for name in BACKENDS if name in implementations and serves(name, device))
+    elif backend in LIBRARIES and backend in implementations:
+        if importlib.util.find_spec(backend) is None:
+            raise ValueError(f"backend: {backend!r} needs {LIBRARIES[backend]}, which is not installed")
+        if device.type != "cpu":
+            raise ValueError(f"backend: {backend!r} cannot serve arrays on {device} here")
     elif backend not in BACKENDS:
         raise ValueError(f"backend: expected one of {', '.join(BACKENDS)}, found {backend!r}")
     elif backend not in implementations:
-        offered = ", ".join(name for name in BACKENDS if name in implementations)
+        offered = ", ".join(name for name in (*BACKENDS, *LIBRARIES) if name in implementations)
         raise ValueError(f"backend: {op} has no {backend!r}, it has {offered}")
     elif not serves(backend, device):
         raise ValueError(f"backend: {backend!r} cannot serve arrays on {device} here")
@@ -86,3 +94,8 @@ def triton_available() -> bool:
 def stream_of(tensor: torch.Tensor) -> int:
     """Return the caller's current CUDA stream on the tensor's device, as a raw handle."""
     return torch.cuda.current_stream(tensor.device).cuda_stream
+
+
+def asking_is_cheap(tensor: torch.Tensor) -> bool:
+    """Whether the host can look at a value without waiting for a device to finish."""
+    return tensor.device.type == "cpu"

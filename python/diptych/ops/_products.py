@@ -1,12 +1,17 @@
 """Inner products of items, prepared so that distances made from them are exact where they can be."""
 
+import numpy as np
 import torch
+
+from diptych import _cpu
+from diptych.ops._arrays import numpy_view
+
+#: Products of n, m and d up to which distances are made directly: a GEMM and what it needs cost more.
+TINY = 1 << 15
 
 # Rows multiplied at once for the norms. Their summation order may still differ from that of a larger
 # product: that duplicates come out alike is the work of `duplicates`, not of this size.
 _BLOCK = 384
-
-_ODD = 0x2545F4914F6CDD1D
 
 
 def product(a: torch.Tensor, b: torch.Tensor, out: torch.Tensor | None = None) -> torch.Tensor:
@@ -29,6 +34,10 @@ def centered(x: torch.Tensor) -> torch.Tensor:
     power of two no larger than the column's own spread, and to an integer where the whole column is one:
     fractions would cost the products of integers the bits that keep them exact.
     """
+    if x.device.type == "cpu":
+        out = torch.empty(x.shape, dtype=x.dtype)
+        _cpu.shift_to_center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
+        return out
     deviation, mean = torch.std_mean(x, dim=0, correction=0)
     spread = torch.exp2(torch.floor(torch.log2(deviation)))
     spread = torch.where((x == x.round()).all(0), spread.clamp(min=1), spread)
@@ -36,29 +45,48 @@ def centered(x: torch.Tensor) -> torch.Tensor:
     return x - torch.where(torch.isfinite(centre), centre, torch.zeros_like(centre))
 
 
-def squared_distances(
-    x: torch.Tensor, norms: torch.Tensor, groups: torch.Tensor | None, start: int, stop: int
+def direct_distances(
+    x: torch.Tensor, y: torch.Tensor, squared: bool = False, out: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Squared distances (stop-start, n) of rows start..stop of a centred x to all rows.
+    """Distances (n, m) of x (n, d) to y (m, d) from differences of coordinates: O(n m d), nothing cancels."""
+    if x.device.type != "cpu":
+        distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
+        return distances.square_() if squared else distances
+    if out is None:
+        out = torch.empty(x.shape[0], y.shape[0], dtype=x.dtype)
+    _cpu.direct_distances(
+        numpy_view(x.contiguous()),
+        numpy_view(y.contiguous()),
+        squared,
+        numpy_view(out),
+        torch.get_num_threads(),
+    )
+    return out
+
+
+def squared_distances(
+    x: torch.Tensor, norms: torch.Tensor, groups: torch.Tensor | None, rows: torch.Tensor
+) -> torch.Tensor:
+    """Squared distances (m, n) of the given rows (m,) of a centred x to all rows.
 
     ``norms`` are the rows' squared norms and ``groups`` what :func:`duplicates` said, both of all of x.
     """
-    products = product(x[start:stop], x.T)
+    products = product(x[rows], x.T)
     if groups is not None:
-        make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
-    return products.mul_(-2).add_(norms[start:stop, None]).add_(norms).clamp_(min=0)
+        make_duplicates_alike(products, norms[rows], groups[rows], groups)
+    return products.mul_(-2).add_(norms[rows, None]).add_(norms).clamp_(min=0)
 
 
 def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
     """Squared norms (n,) of the rows of x, by the same summation order as a matrix product's diagonal.
 
-    Blocks have one shape: the last one is padded. Rows of one number in ``groups`` have one norm.
+    Blocks have one shape: the last of several is padded. Rows of one number in ``groups`` have one norm.
     """
     n, d = x.shape
     norms = x.new_empty(n)
     for start in range(0, n, _BLOCK):
         block = x[start : start + _BLOCK]
-        if len(block) < _BLOCK:
+        if len(block) < _BLOCK < n:
             block = torch.cat([block, x.new_zeros(_BLOCK - len(block), d)])
         stop = min(start + _BLOCK, n)
         norms[start:stop] = product(block, block.T).diagonal()[: stop - start]
@@ -66,23 +94,15 @@ def squared_norms(x: torch.Tensor, groups: torch.Tensor | None) -> torch.Tensor:
 
 
 def duplicates(x: torch.Tensor) -> torch.Tensor | None:
-    """Number the rows of x that have equals, (n,): equal rows share a number >= 0, all others have -1.
+    """Number the rows of x that have equals, (n,): each by the first of its equals, all others by -1.
 
-    None if no two are equal, and on a GPU, where asking would wait for it. Rows are told apart by an
-    integer hash, which is then verified; -0.0 and 0.0 are the same.
+    None if no two are equal, and on a GPU, where asking would wait for it. -0.0 and 0.0 are the same.
     """
     if x.device.type != "cpu":
         return None
-    bits = (x + 0).view(torch.int32 if x.element_size() == 4 else torch.int64).long()
-    bits *= _ODD
-    bits ^= bits >> 32  # numbers with few digits differ in their high bits only
-    weights = torch.randint(-(2**62), 2**62, (x.shape[1],), generator=torch.Generator().manual_seed(0))
-    hashes, groups = torch.unique((bits * weights).sum(1), return_inverse=True)
-    if len(hashes) == len(x):
-        return None
-    if not torch.equal(x, x[first_of_each(groups)]):
-        groups = torch.unique(x + 0, dim=0, return_inverse=True)[1]
-    return torch.where(torch.bincount(groups)[groups] > 1, groups, -1)
+    groups = np.empty(x.shape[0], np.int64)
+    found = _cpu.duplicates(numpy_view(x.contiguous()), groups, torch.get_num_threads())
+    return torch.from_numpy(groups) if found else None
 
 
 def first_of_each(groups: torch.Tensor) -> torch.Tensor:

@@ -6,7 +6,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 from diptych.ops.locally_biased_difference import paired, result_dtype
 from diptych.ops.locally_biased_difference import reference as biased_reference
@@ -83,10 +83,8 @@ def difference_affinity(
             inputs = (tensor_a, tensor_b, *results[:number])
             _checks.output(f"out[{number}]", result, tuple(tensor_a.shape), dtype, inputs)
     else:
-        results = (
-            torch.empty_like(tensor_a, dtype=dtype),
-            torch.empty_like(tensor_a, dtype=dtype),
-        )
+        shape = tuple(tensor_a.shape)
+        results = empty(shape, dtype, tensor_a.device), empty(shape, dtype, tensor_a.device)
     offered = _IMPLEMENTATIONS if dtype == torch.float32 else _DOUBLE_IMPLEMENTATIONS
     run = choose("difference_affinity", tensor_a.device, backend, offered)
     run(tensor_a, tensor_b, difference == "subtraction", gamma, beta, offset, *results)

@@ -9,7 +9,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 
 class KMeansResult(NamedTuple):
@@ -45,15 +45,15 @@ def kmeans(
         tolerance: A restart stops when its centres move (summed, squared) by no more than this times the
             mean variance of the columns.
         seed: Of the seeding.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU no.
 
     Returns:
         :class:`KMeansResult`. Clusters are numbered by size, largest first, ties by their first item.
 
     Complexity:
-        O(n d k n_init) time per step; O(n n_init log k) memory on the CPU, O(n k n_init) in torch. Testing
-        for convergence synchronises with a GPU once per step.
+        O(n d k n_init) time per step; O(n n_init log k) memory on the CPU and with ``"cuda"``, O(n k n_init)
+        in torch. Synchronises with a GPU: ``"cuda"`` a few times in all, ``"torch"`` once per step.
 
     Raises:
         ValueError: Wrong rank, n_clusters, n_init, max_iter, tolerance or seed out of range, NaN or Inf.
@@ -68,7 +68,7 @@ def kmeans(
     _checks.seed(seed)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("x", tensor)
-    lloyd = choose("kmeans", tensor.device, backend, {"cpu": _lloyd_cpu, "torch": _lloyd_torch})
+    lloyd = choose("kmeans", tensor.device, backend, _LLOYD)
     labels, centers, inertia = _kmeans(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed, lloyd)
     give_back = returner(x)
     return KMeansResult(give_back(labels), give_back(centers), inertia)
@@ -109,6 +109,36 @@ def _lloyd_cpu(
         threshold,
         torch.get_num_threads(),
     )
+    return centers, labels, inertia
+
+
+def _lloyd_cuda(
+    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Run every restart's Lloyd iteration in a block of its own."""
+    cuda, (restarts, k, d) = cuda_module(), centers.shape
+    assert cuda is not None
+    centers = centers.contiguous()
+    labels = torch.empty(restarts, len(x), dtype=torch.int64, device=x.device)
+    inertia = x.new_empty(restarts)
+    bytes_needed = cuda.kmeans_workspace(d, k, restarts)
+    workspace = torch.empty(bytes_needed, dtype=torch.uint8, device=x.device)
+    with torch.cuda.device(x.device):
+        cuda.kmeans(
+            x.data_ptr(),
+            len(x),
+            d,
+            k,
+            restarts,
+            max_iter,
+            threshold,
+            centers.data_ptr(),
+            labels.data_ptr(),
+            inertia.data_ptr(),
+            workspace.data_ptr(),
+            bytes_needed,
+            stream_of(x),
+        )
     return centers, labels, inertia
 
 
@@ -173,3 +203,6 @@ def _by_size(labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     place = torch.empty_like(order)
     place[order] = torch.arange(k, device=labels.device)
     return order, place[labels]
+
+
+_LLOYD = {"cpu": _lloyd_cpu, "cuda": _lloyd_cuda, "torch": _lloyd_torch}

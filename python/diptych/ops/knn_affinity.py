@@ -7,7 +7,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 
 class KnnAffinity(NamedTuple):
@@ -34,7 +34,7 @@ def knn_affinity(
         affinity: (n, n), row i the affinities of item i; float32 or float64.
         labels: (n,) integers, the cluster of each item; negative for items in no cluster.
         k: Neighbors per item, 1 to 256.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no.
 
     Returns:
@@ -102,6 +102,23 @@ def _run_cpu(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torc
     return scores, neighbors
 
 
+def _run_cuda(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    run = getattr(cuda_module(), f"knn_affinity_{str(affinity.dtype).removeprefix('torch.')}")
+    scores = affinity.new_empty(len(affinity))
+    neighbors = labels.new_empty(len(affinity), k)
+    with torch.cuda.device(affinity.device):
+        run(
+            affinity.data_ptr(),
+            labels.data_ptr(),
+            len(affinity),
+            k,
+            scores.data_ptr(),
+            neighbors.data_ptr(),
+            stream_of(affinity),
+        )
+    return scores, neighbors
+
+
 def _run_torch(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     blocks = [
         reference(affinity[start:stop], labels, k, start)
@@ -111,4 +128,4 @@ def _run_torch(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[to
     return torch.cat(scores), torch.cat(neighbors)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "torch": _run_torch}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}

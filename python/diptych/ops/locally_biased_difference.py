@@ -1,10 +1,12 @@
 """How differently two representations see each pair of items, near pairs weighing most."""
 
+import math
+
 import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
 
 _UNSIGNED = (torch.uint16, torch.uint32, torch.uint64)
@@ -32,7 +34,8 @@ def locally_biased_difference(
         gamma: Sensitivity, above 0.
         offset: Added to the minimum; the authors' published code has 1, the definition 0.
         out: Contiguous array of the result's shape and dtype to write into.
-        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"``, ``"triton"`` (not for float64), ``"torch"``, or None to choose by
+            device.
         check: Refuse NaN, Inf and negative values. Default: on the CPU yes, on a GPU no.
 
     Returns:
@@ -51,11 +54,12 @@ def locally_biased_difference(
     _checks.within("offset", offset, 0, float("inf"))
     dtype = result_dtype(tensor_a)
     if out is None:
-        result = torch.empty(tensor_a.shape, dtype=dtype, device=tensor_a.device)
+        result = empty(tuple(tensor_a.shape), dtype, tensor_a.device)
     else:
         result = to_output("out", out)
         _checks.output("out", result, tuple(tensor_a.shape), dtype, (tensor_a, tensor_b))
-    run = choose("locally_biased_difference", tensor_a.device, backend, _IMPLEMENTATIONS)
+    offered = _IMPLEMENTATIONS if dtype == torch.float32 else _DOUBLE_IMPLEMENTATIONS
+    run = choose("locally_biased_difference", tensor_a.device, backend, offered)
     run(tensor_a, tensor_b, gamma, offset, result)
     return returner(a)(result) if out is None else out
 
@@ -91,13 +95,14 @@ def paired(
 
 
 def _ranks_or_distances(name: str, tensor: torch.Tensor) -> None:
-    _checks.finite(name, tensor)
     if tensor.numel() == 0:
         return
-    low, high = tensor.min(), tensor.max()
-    if float(low) < 0:
+    low, high = (bound.item() for bound in tensor.aminmax())
+    if not math.isfinite(high - low):
+        _checks.finite(name, tensor)
+    if low < 0:
         raise ValueError(f"{name}: expected ranks or distances >= 0, found {low}")
-    if not tensor.is_floating_point() and int(high) > _checks.INT32_MAX:
+    if high > _checks.INT32_MAX and not tensor.is_floating_point():
         raise ValueError(f"{name}: expected ranks up to {_checks.INT32_MAX} (int32), found {high}")
 
 
@@ -118,8 +123,15 @@ def _run_cuda(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out
         run(a.data_ptr(), b.data_ptr(), a.numel(), gamma, offset, out.data_ptr(), stream_of(a))
 
 
+def _run_triton(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out: torch.Tensor) -> None:
+    from diptych.kernels import locally_biased_difference as kernel
+
+    kernel.locally_biased_difference(a, b, gamma=gamma, offset=offset, out=out)
+
+
 def _run_torch(a: torch.Tensor, b: torch.Tensor, gamma: float, offset: float, out: torch.Tensor) -> None:
     out.copy_(reference(a, b, gamma, offset))
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "triton": _run_triton, "torch": _run_torch}
+_DOUBLE_IMPLEMENTATIONS = {name: run for name, run in _IMPLEMENTATIONS.items() if name != "triton"}

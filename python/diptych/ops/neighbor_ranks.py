@@ -1,19 +1,21 @@
 """The rank of every item among every item's neighbors."""
 
-from typing import Any
-
 import torch
 
 from diptych import _cpu
 from diptych.ops import _checks, _products
-from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
+from diptych.ops._arrays import Array, empty, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose, cuda_module, stream_of
+
+# Bytes of a row block on a GPU: enough rows to fill it, whatever n is.
+_CUDA_BLOCK = 1 << 28
 
 
 def neighbor_ranks(
     x: Array | None = None,
     *,
     distances: Array | None = None,
+    items: Array | None = None,
     out: Array | None = None,
     backend: str | None = None,
     check: bool | None = None,
@@ -30,76 +32,99 @@ def neighbor_ranks(
     Args:
         x: (n, d) embeddings; or
         distances: (n, n) distances, row i those of item i to all. Need not be symmetric.
-        out: (n, n) contiguous int32 array (a memory map will do) to write into.
-        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
+        items: (m,) integers, to rank only the rows of these items: ``distances`` and the result are then
+            (m, n). Default: all items.
+        out: (n, n) contiguous int32 array (a memory map will do) to write into; (m, n) with items.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device; not ``"cuda"`` with items.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no.
 
     Returns:
-        (n, n) int32; ``[i, j]`` is the rank of item j among the neighbors of item i, 0 to n-1.
+        (n, n) int32; ``[i, j]`` is the rank of item j among the neighbors of item i (of ``items[i]``), 0 to
+        n-1.
 
     Complexity:
         O(n² d + n²) time (a radix sort per row). Memory beyond the result: five copies of the embeddings;
         from float32 embeddings on the CPU nothing else (the result's own memory holds the products) but
-        64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB.
+        64 MiB where rows are duplicates; else a few row blocks of at most 64 MiB (256 MiB with ``"cuda"``).
 
     Raises:
         ValueError: Neither or both of x and distances, wrong rank, not square, NaN or Inf, embeddings too
-            large or too small to be squared, n above 2³¹-1, an ``out`` that does not fit or overlaps an
+            large or too small to be squared, n above 2³¹-1, items out of range, an ``out`` that does not fit or overlaps an
             input.
-        TypeError: Not an array of real numbers.
+        TypeError: Not an array of real numbers; items that are not integers.
     """
     if (x is None) == (distances is None):
         raise ValueError("expected either x or distances, found " + ("neither" if x is None else "both"))
     name, given = ("x", x) if distances is None else ("distances", distances)
     tensor = floating(to_tensor(name, given)).detach()
-    if distances is None:
-        _checks.matrix(name, tensor)
-        _checks.item_count(name, tensor.shape[0])
-    else:
-        _checks.square(name, tensor)
+    _checks.matrix(name, tensor)
+    n = tensor.shape[distances is not None]
+    _checks.item_count(name, n)
+    own = None if items is None else _checked_items(items, n, tensor)
+    shape = (n if own is None else own.shape[0], n)
+    if distances is not None and tensor.shape != shape:
+        wanted = "a square (n, n) matrix" if own is None else f"a row for each of {len(own)} items"
+        raise ValueError(f"distances: expected {wanted}, found {tuple(tensor.shape)}")
     if tensor.device.type == "cpu" if check is None else check:
-        _checks.finite(name, tensor)
-        if distances is None:
-            _checks.squarable(name, tensor)
-    n = tensor.shape[0]
+        (_checks.squarable if distances is None else _checks.finite)(name, tensor)
     if out is None:
-        result = torch.empty(n, n, dtype=torch.int32, device=tensor.device)
+        result = empty(shape, torch.int32, tensor.device)
     else:
         result = to_output("out", out)
-        _checks.output("out", result, (n, n), torch.int32, (tensor,))
-    run = choose("neighbor_ranks", tensor.device, backend, _IMPLEMENTATIONS)
-    run(tensor, distances is not None, result)
+        _checks.output("out", result, shape, torch.int32, (tensor,))
+    offered = _IMPLEMENTATIONS if own is None else _FOR_ITEMS
+    run = choose("neighbor_ranks", tensor.device, backend, offered)
+    run(tensor, distances is not None, own, result)
     return returner(given)(result) if out is None else out
 
 
 def reference(
-    x: torch.Tensor | None = None, *, distances: torch.Tensor | None = None, first_row: int = 0
+    x: torch.Tensor | None = None,
+    *,
+    distances: torch.Tensor | None = None,
+    items: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """The definition: a stable sort of each row, the item itself before everything.
-
-    ``distances`` may be the rows from ``first_row`` on of the whole matrix.
-    """
+    """The definition: a stable sort of each row, the item itself before everything."""
     if x is not None:
-        distances = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+        distances = torch.cdist(
+            x if items is None else x[items], x, compute_mode="donot_use_mm_for_euclid_dist"
+        )
     assert distances is not None
     rows = torch.arange(distances.shape[0], device=distances.device)
     keys = distances.clone()
-    keys[rows, rows + first_row] = -torch.inf
+    keys[rows, rows if items is None else items] = -torch.inf
     order = keys.argsort(dim=1, stable=True)
     places = torch.arange(distances.shape[1], dtype=torch.int32, device=distances.device)
     ranks = torch.empty(distances.shape, dtype=torch.int32, device=distances.device)
     return ranks.scatter_(1, order, places.expand_as(order))
 
 
-def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
+def _checked_items(items: Array, n: int, tensor: torch.Tensor) -> torch.Tensor:
+    own = to_tensor("items", items)
+    if own.is_floating_point() or own.dtype == torch.bool:
+        raise TypeError(f"items: expected integers, found {own.dtype}")
+    if own.ndim != 1 or own.shape[0] == 0:
+        raise ValueError(f"items: expected at least one index (m,), found shape {tuple(own.shape)}")
+    low, high = (bound.item() for bound in own.aminmax())
+    if low < 0 or high >= n:
+        raise ValueError(f"items: expected indices 0 to {n - 1}, found {low if low < 0 else high}")
+    return own.to(tensor.device, torch.int64).contiguous()
+
+
+def _run_cpu(
+    tensor: torch.Tensor, given_distances: bool, items: torch.Tensor | None, out: torch.Tensor
+) -> None:
     threads = torch.get_num_threads()
-    ranks = numpy_view(out)
+    ranks, own = numpy_view(out), None if items is None else numpy_view(items)
+    if not given_distances and out.numel() * tensor.shape[1] <= _products.TINY:
+        asked = tensor if items is None else tensor[items]
+        tensor, given_distances = _products.direct_distances(asked, tensor, squared=True), True
     if given_distances:
-        _cpu.ranks(numpy_view(tensor.contiguous()), 0, ranks, threads)
+        _cpu.ranks(numpy_view(tensor.contiguous()), own, ranks, threads)
         return
     x = _products.centered(tensor)
     groups = _products.duplicates(x)
-    if x.dtype == torch.float32:
+    if x.dtype == torch.float32 and items is None:
         # The products fit in the result's own memory: each row is ranked over itself.
         products = out.view(torch.float32)
         _products.product(x, x.T, out=products)
@@ -107,60 +132,68 @@ def _run_cpu(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> 
         if groups is not None:
             norms = norms[_products.first_of_each(groups)]
             _products.make_duplicates_alike(products, norms, groups, groups)
-        _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), 0, ranks, threads)
+        _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), None, ranks, threads)
         return
     norms = _products.squared_norms(x, groups)
-    for start, stop in _products.row_blocks(len(x), len(x), x.element_size()):
-        products = _products.product(x[start:stop], x.T)
+    every = torch.arange(len(x)) if items is None else items
+    for start, stop in _products.row_blocks(len(every), len(x), x.element_size()):
+        rows = every[start:stop]
+        products = _products.product(x[rows], x.T)
         if groups is not None:
-            _products.make_duplicates_alike(products, norms[start:stop], groups[start:stop], groups)
-        _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), start, ranks[start:stop], threads)
+            _products.make_duplicates_alike(products, norms[rows], groups[rows], groups)
+        views = numpy_view(products), numpy_view(norms), numpy_view(rows)
+        _cpu.ranks_from_products(*views, ranks[start:stop], threads)
 
 
-def _run_blocks(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor, rank_block: Any) -> None:
-    """Make distances a row block at a time and hand each to ``rank_block``."""
-    n = tensor.shape[0]
-    blocks = _products.row_blocks(n, n, tensor.element_size())
+def _run_torch(
+    tensor: torch.Tensor, given_distances: bool, items: torch.Tensor | None, out: torch.Tensor
+) -> None:
+    rows, n = out.shape
+    every = torch.arange(n, device=tensor.device) if items is None else items
+    blocks = _products.row_blocks(rows, n, tensor.element_size())
     if given_distances:
         for start, stop in blocks:
-            rank_block(tensor[start:stop], start, out[start:stop])
+            out[start:stop] = reference(distances=tensor[start:stop], items=every[start:stop])
         return
     x = _products.centered(tensor)
     groups = _products.duplicates(x)
     norms = _products.squared_norms(x, groups)
     for start, stop in blocks:
-        rank_block(_products.squared_distances(x, norms, groups, start, stop), start, out[start:stop])
+        own = every[start:stop]
+        out[start:stop] = reference(distances=_products.squared_distances(x, norms, groups, own), items=own)
 
 
-def _run_torch(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
-    def rank_block(block: torch.Tensor, start: int, ranks: torch.Tensor) -> None:
-        ranks.copy_(reference(distances=block, first_row=start))
-
-    _run_blocks(tensor, given_distances, out, rank_block)
-
-
-def _run_cuda(tensor: torch.Tensor, given_distances: bool, out: torch.Tensor) -> None:
-    cuda = cuda_module()
+def _run_cuda(tensor: torch.Tensor, given_distances: bool, items: None, out: torch.Tensor) -> None:
+    cuda, n = cuda_module(), tensor.shape[0]
     kind = "float32" if tensor.dtype == torch.float32 else "float64"
     size_of, run = getattr(cuda, f"ranks_workspace_{kind}"), getattr(cuda, f"ranks_{kind}")
-
-    def rank_block(block: torch.Tensor, start: int, ranks: torch.Tensor) -> None:
-        block = block.contiguous()
-        rows, n = block.shape
-        workspace = torch.empty(size_of(rows, n), dtype=torch.uint8, device=block.device)
-        run(
-            block.data_ptr(),
-            rows,
-            n,
-            start,
-            ranks.data_ptr(),
-            workspace.data_ptr(),
-            workspace.numel(),
-            stream_of(block),
-        )
-
     with torch.cuda.device(tensor.device):
-        _run_blocks(tensor, given_distances, out, rank_block)
+
+        def rank_block(values: torch.Tensor, norms: torch.Tensor | None, start: int, stop: int) -> None:
+            bytes_needed = size_of(stop - start, n)
+            workspace = torch.empty(bytes_needed, dtype=torch.uint8, device=values.device)
+            run(
+                values.data_ptr(),
+                0 if norms is None else norms.data_ptr(),
+                stop - start,
+                n,
+                start,
+                out[start:stop].data_ptr(),
+                workspace.data_ptr(),
+                bytes_needed,
+                stream_of(values),
+            )
+
+        blocks = _products.row_blocks(n, n, tensor.element_size(), _CUDA_BLOCK)
+        if given_distances:
+            for start, stop in blocks:
+                rank_block(tensor[start:stop].contiguous(), None, start, stop)
+            return
+        x = _products.centered(tensor)
+        norms = _products.squared_norms(x, None)
+        for start, stop in blocks:
+            rank_block(_products.product(x[start:stop], x.T), norms, start, stop)
 
 
 _IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
+_FOR_ITEMS = {"cpu": _run_cpu, "torch": _run_torch}

@@ -34,7 +34,8 @@ def spectral_clusters(
         seed: Of the eigensolver's start and of the k-means restarts; the result is the same for a seed.
         n_init: k-means restarts.
         tolerance: Residual of the eigenvectors.
-        backend: ``"cpu"``, ``"torch"``, or None to choose by device.
+        backend: ``"cpu"``, ``"cuda"`` (k-means in CUDA, eigenvectors as in torch), ``"torch"``, or None to
+            choose by device.
         check: As in :func:`diptych.ops.spectral_embedding`.
 
     Returns:
@@ -55,13 +56,14 @@ def spectral_clusters(
     _checks.seed(seed)
 
     def run(backend: str) -> torch.Tensor:
+        products = "torch" if backend == "cuda" else backend
         embedding = spectral_embedding(
-            tensor, n_clusters, seed=seed, tolerance=tolerance, backend=backend, check=False
+            tensor, n_clusters, seed=seed, tolerance=tolerance, backend=products, check=False
         )
         points = embedding.coordinates
         return kmeans(points, n_clusters, n_init=n_init, seed=seed, backend=backend, check=False).labels
 
-    offered = {name: partial(run, name) for name in ("cpu", "torch")}
+    offered = {name: partial(run, name) for name in ("cpu", "cuda", "torch")}
     labels = choose("spectral_clusters", tensor.device, backend, offered)()
     return returner(affinity)(labels)
 

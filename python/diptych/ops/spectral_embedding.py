@@ -1,14 +1,16 @@
 """The leading eigenvectors of a normalised affinity, by matrix-vector products alone."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 
+from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, returner, to_tensor
-from diptych.ops._dispatch import choose
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
+from diptych.ops._dispatch import asking_is_cheap, choose
 from diptych.ops._thin_product import thin_product
 
 #: (n, n) matrix and (n, k) vectors to their product.
@@ -19,6 +21,10 @@ _BLOCK = 16
 # Basis vectors kept before a restart: 40 passes.
 _MAX_BASIS = 40 * _BLOCK
 _MAX_RESTARTS = 20
+# Passes between two tests for convergence on a GPU, where a pass takes less time than a test.
+_STRIDE = 3
+# Least ratio of a Cholesky factor's diagonal entries: below it the Gram matrix has lost too many digits.
+_FULL_RANK = 1e-5
 # Rows compared at once with their transpose.
 _ROWS = 256
 # Below this size a dense eigendecomposition is faster and exact.
@@ -63,7 +69,8 @@ def spectral_embedding(
 
     Complexity:
         O(n²) per pass, typically 10 passes of 16 vectors (of n_components if that is more); a basis of up
-        to 640 vectors, or 8 n_components. Testing for convergence synchronises with a GPU once per pass.
+        to 640 vectors, or 8 n_components. Synchronises with a GPU twice per pass, for 16 x 16 matrices,
+        and every third pass to test for convergence.
 
     Raises:
         ValueError: Not square, n_components, tolerance or seed out of range, NaN, Inf, negative or
@@ -95,16 +102,24 @@ def checked_affinity(affinity: Array, check: bool | None) -> torch.Tensor:
     tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
     if tensor.device.type == "cpu" if check is None else check:
-        _checks.finite("affinity", tensor)
-        if float(tensor.min()) < 0:
-            raise ValueError(f"affinity: expected entries >= 0, found {float(tensor.min())}")
-        gap = max(
-            float((rows - columns.T).abs().max())
-            for rows, columns in zip(tensor.split(_ROWS, 0), tensor.split(_ROWS, 1), strict=True)
-        )
-        if gap > 1e-4 * float(tensor.max()):
+        low, high, gap = _range(tensor)
+        if not math.isfinite(high):
+            _checks.finite("affinity", tensor)
+        if low < 0:
+            raise ValueError(f"affinity: expected entries >= 0, found {low}")
+        if gap > 1e-4 * high:
             raise ValueError(f"affinity: expected a symmetric matrix, entries differ by {gap:.3g}")
     return tensor
+
+
+def _range(matrix: torch.Tensor) -> tuple[float, float, float]:
+    """The smallest entry, the largest (NaN where one is not finite) and the largest |a_ij - a_ji|."""
+    if matrix.device.type == "cpu" and matrix.is_contiguous():
+        return _cpu.symmetric_range(numpy_view(matrix), torch.get_num_threads())
+    low, high = (bound.item() for bound in matrix.aminmax())
+    pairs = zip(matrix.split(_ROWS, 0), matrix.split(_ROWS, 1), strict=True)
+    gap = max(float((rows - columns.T).abs().max()) for rows, columns in pairs)
+    return low, high if low > -math.inf else math.nan, gap
 
 
 class _NormalizedAffinity:
@@ -154,7 +169,7 @@ def _embed(
         values, vectors, residual = _lanczos(operator, start, k, tolerance)
         if residual <= tolerance:
             coordinates = _fix_signs(vectors[:k].T) * operator.scale[:, None]
-            return coordinates, values[:k].to(affinity.dtype), residual, operator.passes
+            return coordinates, values[:k].to(affinity), residual, operator.passes
         start = vectors[1:]
     raise RuntimeError(
         f"spectral_embedding: no convergence after {operator.passes} passes, "
@@ -181,13 +196,16 @@ def _lanczos(
         fresh, overlap, remainder = _orthonormalized(operator(basis[low:high]), basis[:high])
         projected[low:high, :high] = overlap.double()
         projected[:high, low:high] = overlap.double().T
-        values, mixing = torch.linalg.eigh(projected[:high, :high])
-        values, mixing = values.flip(0), mixing.flip(1)
-        residual = float((remainder.double() @ mixing[-width:, :k]).norm(dim=0).max())
-        if residual <= tolerance or block == blocks - 1:
-            break
+        last = block == blocks - 1
+        if last or asking_is_cheap(start) or block % _STRIDE == 1:
+            # Small eigenproblems are solved on the CPU: a GPU takes longer.
+            values, mixing = torch.linalg.eigh(projected[:high, :high].cpu())
+            values, mixing = values.flip(0), mixing.flip(1)
+            residual = float((remainder.double().cpu() @ mixing[-width:, :k]).norm(dim=0).max())
+            if residual <= tolerance or last:
+                break
         basis[high : high + width] = fresh
-    leading = mixing[:, : width + 1].T.to(basis.dtype) @ basis[:high]
+    leading = mixing[:, : width + 1].T.to(basis) @ basis[:high]
     return values, leading, residual
 
 
@@ -197,16 +215,31 @@ def _orthonormalized(
     """Split rows into their part along an orthonormal basis and an orthonormal rest.
 
     rows = overlap @ basis + remainder.T @ fresh; returns fresh, overlap, remainder. Projecting twice
-    keeps the basis orthogonal to working precision ("twice is enough", Giraud et al. 2005).
+    keeps the basis orthogonal to working precision ("twice is enough", Giraud et al. 2005); the second
+    time after normalising, which also clears the directions QR fills up with where the rest has no full rank.
     """
     overlap = rows @ basis.T
-    rest = rows - overlap @ basis
-    correction = rest @ basis.T
-    rest = rest - correction @ basis
-    fresh, remainder = torch.linalg.qr(rest.T)
-    # Where the rest has no full rank, QR fills up with directions that may lie along the basis.
-    again, turn = torch.linalg.qr(fresh - basis.T @ (basis @ fresh))
-    return again.T, overlap + correction, turn @ remainder
+    fresh, remainder = _cholesky_qr((rows - overlap @ basis).T)
+    along = basis @ fresh
+    again, turn = _cholesky_qr(fresh - basis.T @ along)
+    return again.T, overlap + (along @ remainder).T, turn @ remainder
+
+
+def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """QR of a tall matrix (n, k) by products: the Cholesky factor of its Gram matrix, in float64.
+
+    A Householder QR of this shape keeps a GPU waiting for every column, and a CPU is slow at it too. Called
+    twice in a row, as here, it gives an orthogonal factor (Yamamoto et al. 2015); without full rank,
+    Householder it is.
+    """
+    wide = columns.double()
+    lower, failed = torch.linalg.cholesky_ex((wide.T @ wide).cpu())
+    diagonal = lower.diagonal()
+    if int(failed) or float(diagonal.min()) < _FULL_RANK * float(diagonal.max()):
+        q, r = torch.linalg.qr(columns)
+        return q, r
+    inverse = torch.linalg.inv(lower.T).to(wide.device)
+    return (wide @ inverse).to(columns.dtype), lower.T.to(columns)
 
 
 def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:

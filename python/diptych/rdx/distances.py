@@ -6,7 +6,6 @@ import torch
 
 from diptych import ops
 from diptych.ops import _products
-from diptych.ops.pairwise_distances import reference as direct_distances
 
 DISTANCES = ("neighborhood", "max", "local")
 
@@ -82,7 +81,7 @@ def distances_among(
         O(k n d) time and O(k n) memory; ``"max"`` also needs one O(n² d) pass in row blocks.
     """
     x = x.double()
-    rows = direct_distances(x[items], x)
+    rows = _products.direct_distances(x[items], x)
     among = rows[:, items]
     if distance == "max":
         return among / max(_largest_distance(x), torch.finfo(x.dtype).tiny)
@@ -108,14 +107,7 @@ def local_scales(distances: torch.Tensor) -> torch.Tensor:
 
 def _ranks_among(items: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """Ranks (k, k) of the items among all n, from their rows of distances; ties by index, self 0."""
-    rows[torch.arange(len(items), device=items.device), items] = -torch.inf
-    index = torch.arange(rows.shape[1], device=items.device)
-    ranks = torch.empty(len(items), len(items), dtype=torch.float64, device=items.device)
-    for column, item in enumerate(items):
-        own = rows[:, item, None]
-        before = (rows < own) | ((rows == own) & (index < item))
-        ranks[:, column] = before.sum(1)
-    return ranks
+    return ops.neighbor_ranks(distances=rows, items=items, check=False)[:, items].double()
 
 
 def _largest_distance(x: torch.Tensor) -> float:

@@ -1,8 +1,11 @@
 """The grid of an explanation: k items of a cluster that one representation alone holds together."""
 
+from collections.abc import Iterator
+
 import torch
 
 from diptych import ops
+from diptych.ops._dispatch import asking_is_cheap
 
 CONVENTIONS = ("default", "paper", "published-code")
 
@@ -11,6 +14,12 @@ _SCRATCH = 1 << 22
 
 # Grids improved by swaps per cluster: a single start often ends beside the optimum, eight seldom do.
 _STARTS = 8
+
+# Steps between two looks, on a GPU, at whether any grid still improves.
+_PATIENCE = 8
+
+# Entries of the scratch up to which a GPU improves the grids of all clusters side by side.
+_SIDE_BY_SIDE = 1 << 28
 
 
 def cluster_grids(
@@ -56,7 +65,8 @@ def cluster_grids(
         scores, neighbors = ops.knn_affinity(affinity, labels, grid_size - 1, check=False)
         if conventions == "default":
             scores = _submatrix_sums(affinity, neighbors)
-    grids = []
+    grids: list[torch.Tensor] = []
+    crowded: list[tuple[int, torch.Tensor, torch.Tensor]] = []
     for cluster in clusters:
         members = (labels == cluster).nonzero()[:, 0]
         best = members[scores[members].argsort(descending=True, stable=True)[:_STARTS]]
@@ -66,8 +76,32 @@ def cluster_grids(
         elif len(members) <= grid_size:
             grids.append(_hub_first(affinity, members))
         else:
-            grids.append(_hub_first(affinity, _densest(affinity, members, starts)))
+            crowded.append((cluster, members, starts))
+            grids.append(starts[0])
+    for cluster, grid in _densest_of_each(affinity, labels, crowded):
+        grids[cluster] = _hub_first(affinity, grid)
     return grids
+
+
+def _densest_of_each(
+    affinity: torch.Tensor, labels: torch.Tensor, crowded: list[tuple[int, torch.Tensor, torch.Tensor]]
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Improve the starts of each (cluster, members, starts) and yield its densest grid.
+
+    On a GPU, which is idle between small steps, all clusters go side by side, where their scratch is small.
+    """
+    entries = len(labels) * sum(starts.numel() for _, _, starts in crowded)
+    if not crowded or asking_is_cheap(affinity) or entries > _SIDE_BY_SIDE:
+        for cluster, members, starts in crowded:
+            grids = _improved(affinity, members, starts, None)
+            yield cluster, grids[_sums_among(affinity, grids).sum(1).argmax()]
+        return
+    items = torch.arange(len(labels), device=labels.device)
+    together = torch.cat([starts for _, _, starts in crowded])
+    grids = _improved(affinity, items, together, labels[together[:, :1]] == labels)
+    groups = grids.split([len(starts) for _, _, starts in crowded])
+    for (cluster, _, _), group in zip(crowded, groups, strict=True):
+        yield cluster, group[_sums_among(affinity, group).sum(1).argmax()]
 
 
 def _submatrix_sums(affinity: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
@@ -99,29 +133,39 @@ def _nearest_in_cluster(x: torch.Tensor, labels: torch.Tensor, k: int) -> torch.
     return neighbors
 
 
-def _densest(affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
-    """Improve several grids (s, k) of one cluster by swaps, side by side; return the densest, (k,)."""
+def _improved(
+    affinity: torch.Tensor, members: torch.Tensor, starts: torch.Tensor, eligible: torch.Tensor | None
+) -> torch.Tensor:
+    """Improve grids (s, k) by swaps with the members (p,) until none raises the density, side by side.
+
+    ``eligible`` (s, p) tells which members each grid may take; None: all of them.
+    """
+    waits = asking_is_cheap(affinity)
     runs = torch.arange(len(starts), device=starts.device)
     grids = starts.clone()
-    # (s, k, |cluster|); the affinity is symmetric, so rows serve as columns.
+    # (s, k, p); the affinity is symmetric, so rows serve as columns.
     columns = _logarithm(affinity[grids][:, :, members])
-    inside = (grids[:, :, None] == members).any(1)  # (s, |cluster|)
-    for _ in range(100 * grids.shape[1]):
+    closed = (grids[:, :, None] == members).any(1)  # (s, p)
+    if eligible is not None:
+        closed |= ~eligible
+    for step in range(100 * grids.shape[1]):
         own = _sums_among(affinity, grids)
         gain = columns.sum(1)[:, None, :] - columns - own[:, :, None]
-        gain.masked_fill_(inside[:, None, :], -torch.inf)
+        gain.masked_fill_(closed[:, None, :], -torch.inf)
         best, place = gain.flatten(1).max(1)
         # Rounding of float32 sums must not keep two equal grids swapping for ever.
         improved = best > 1e-5 * grids.shape[1]
-        if not bool(improved.any()):
+        if (waits or step % _PATIENCE == _PATIENCE - 1) and not bool(improved.any()):
             break
-        run, place = runs[improved], place[improved]
-        leaving, entering = place // len(members), place % len(members)
-        inside[run] &= members != grids[run, leaving, None]
-        inside[run, entering] = True
-        grids[run, leaving] = members[entering]
-        columns[run, leaving] = _logarithm(affinity[members[entering]][:, members])
-    return grids[_sums_among(affinity, grids).sum(1).argmax()]
+        # On a GPU grids without a gain swap an item for itself: to leave them out would wait for it.
+        moving = runs[improved] if waits else runs
+        leaving, entering = place[moving] // len(members), place[moving] % len(members)
+        old = grids[moving, leaving]
+        new = torch.where(improved[moving], members[entering], old)
+        closed[moving] = (closed[moving] & (members != old[:, None])) | (members == new[:, None])
+        grids[moving, leaving] = new
+        columns[moving, leaving] = _logarithm(affinity[new][:, members])
+    return grids
 
 
 def _sums_among(affinity: torch.Tensor, grids: torch.Tensor) -> torch.Tensor:

@@ -201,20 +201,10 @@ def _distances(
     if k >= len(a) - 1:
         mutual = float("nan")  # every item is a neighbor of every other
     elif p.distance == "neighborhood" and p.align is None:
-        mutual = _common_neighbors(near_a, near_b, k)
+        mutual = ops.mutual_knn(k=k, ranks=(near_a, near_b))
     else:
         mutual = ops.mutual_knn(*raw, k, check=False)
     return near_a, near_b, mutual
-
-
-def _common_neighbors(ranks_a: torch.Tensor, ranks_b: torch.Tensor, k: int) -> float:
-    """Mutual k nearest neighbors from ranks that are there anyway."""
-    n = len(ranks_a)
-    common = sum(
-        (torch.maximum(rows_a, rows_b) <= k).sum() - len(rows_a)  # an item's own rank 0 is no neighbor
-        for rows_a, rows_b in zip(ranks_a.split(64), ranks_b.split(64), strict=True)
-    )
-    return float(common) / (n * k)
 
 
 def _affinities(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> tuple[torch.Tensor, torch.Tensor]:

@@ -39,12 +39,12 @@ def spectral_sample(
     Explanations are ordered by the mean affinity of their cluster, largest first.
     """
     labels = ops.spectral_clusters(affinity, n_explanations + 1, seed=seed, check=False)
-    means, sizes = _cluster_means(affinity, labels, n_explanations + 1)
+    means, sizes = (few.cpu() for few in _cluster_means(affinity, labels, n_explanations + 1))
     discarded, notes = _discarded(means, sizes)
     kept = [int(c) for c in means.argsort(descending=True, stable=True) if c != discarded and sizes[c] > 0]
-    renumbered = torch.full((n_explanations + 1,), -1, device=labels.device)
-    renumbered[kept] = torch.arange(len(kept), device=labels.device)
-    labels = renumbered[labels]
+    renumbered = torch.full((n_explanations + 1,), -1)
+    renumbered[kept] = torch.arange(len(kept))
+    labels = renumbered.to(labels.device)[labels]
     grids = cluster_grids(affinity, labels, grid_size, conventions, source)
     for number, grid in enumerate(grids):
         if len(grid) < grid_size:

@@ -65,8 +65,8 @@ def success_rates(
     _checks.same_rows("a", tensor_a, "b", tensor_b)
     _checks.same_device(a=tensor_a, b=tensor_b)
     indices = [_checked_grid(number, grid, len(tensor_a)) for number, grid in enumerate(grids)]
-    if not indices:
-        return np.empty(0), []
+    if not any(map(len, indices)):
+        return np.full(len(indices), np.nan), [0] * len(indices)
     items, places = torch.cat(indices).unique(return_inverse=True)
     items = items.to(tensor_a.device)
     published = conventions == "published-code"

@@ -1,0 +1,384 @@
+"""The lasso of many targets, and of the folds of a cross-validation, from shared work."""
+
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+
+from diptych import _cpu
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
+from diptych.ops._dispatch import choose, cuda_module, stream_of
+from diptych.ops._lasso_sets import LassoSets, Solver, Subproblem, Training, gaps, running_sum
+
+# Multiply-adds below which one plain C++ loop is faster than a product from BLAS for each step.
+_SMALL = 1 << 20
+
+# Numbers that the residuals and gradients of the targets solved at once may take.
+_AT_ONCE = 1 << 24
+
+
+class LassoResult(NamedTuple):
+    """Solutions of :func:`lasso`; axes that y or folds do not have are left out."""
+
+    coef: Array  #: (K, p, t) in the dtype of x
+    gap: Array  #: (K, t) float64 duality gap of these coefficients, computed from x in float64
+    n_iter: Array  #: (K, t) int32 passes of coordinate descent over the working set
+
+
+def lasso(
+    x: Array,
+    y: Array,
+    alpha: float | Array,
+    folds: int | Array | None = None,
+    *,
+    tol: float = 1e-5,
+    max_iter: int = 100_000,
+    backend: str | None = None,
+    check: bool | None = None,
+) -> LassoResult:
+    """Minimise |y - Xw|²/2n + alpha |w|₁ for every target, and for every fold's training set.
+
+    The objective is that of scikit-learn and celer, without intercept: standardise x and y before. With
+    folds, model f is trained on the items outside fold f, and n is their number.
+
+    Working sets of features grow by those that violate optimality, as in celer (Massias, Gramfort & Salmon
+    2018). Their Gram matrices come once for all targets and folds that share them, a fold's training set
+    being the sum of the other folds. On them runs coordinate descent (Friedman, Hastie & Tibshirani 2010,
+    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017) and Anderson extrapolation (Bertrand & Massias
+    2021). One product with all of x then gives every problem's gradient and gap. Small problems see all
+    features at once.
+
+    Args:
+        x: (n, p) features, float32 or float64, by rows or by columns.
+        y: (n,) or (n, t) targets.
+        alpha: Weight of the penalty, above 0; a number, or (t,) one for each target.
+        folds: None; the number K of folds of consecutive items, as scikit-learn's ``KFold`` cuts them; or
+            (n,) integers, the fold 0..K-1 of each item, -1 for items every model is trained on.
+        tol: A problem is solved when its duality gap is at most tol |y|²/n (over its training items), as in
+            celer.
+        max_iter: Most passes of coordinate descent per problem.
+        backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
+        check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU no.
+
+    Returns:
+        :class:`LassoResult`. A feature that is zero on all training items gets coefficient 0; of equal
+        features any share of the weight is a solution. Where a problem is not solved within max_iter passes
+        or to the precision of the coefficients (in float32 about 1e-7 |y|²/n), a
+        ``sklearn.exceptions.ConvergenceWarning`` tells how many and the largest gap.
+
+    Complexity:
+        With u the features in the working sets of a target (a little over the nonzero coefficients; all p if
+        p <= 256): O(n p K t) time per round, of which three or four are usual, and O(n u²) per target for the
+        Gram matrices, or once for all targets where their sets overlap. Memory beyond the result:
+        O(K t (n + p)) up to 300 MiB (targets are then solved in turns), O(n u + K u²) for each target solved
+        at once, and a copy of x if it is neither float32 nor float64 or lies in memory by neither axis.
+        On a GPU every round waits for the device.
+
+    Raises:
+        ValueError: Wrong rank, other items in y or folds, alpha or tol not above 0, a fold without items or
+            with all of them, NaN or Inf, mixed devices.
+        TypeError: Not an array of real numbers; folds not integers.
+    """
+    features, targets = floating(to_tensor("x", x)).detach(), floating(to_tensor("y", y)).detach()
+    _checks.matrix("x", features)
+    if targets.ndim not in (1, 2) or targets.numel() == 0:
+        raise ValueError(f"y: expected shape (n,) or (n, t), found {tuple(targets.shape)}")
+    _checks.same_rows("x", features, "y", targets)
+    _checks.same_device(x=features, y=targets)
+    _checks.positive("tol", tol)
+    _checks.integer("max_iter", max_iter, 1)
+    columns = targets if targets.ndim == 2 else targets[:, None]
+    weights = _weights(alpha, columns)
+    training = _training(folds, features)
+    if features.device.type == "cpu" if check is None else check:
+        _checks.finite("x", features)
+        _checks.finite("y", targets)
+    run = choose("lasso", features.device, backend, _IMPLEMENTATIONS)
+    coef, gap, passes, missed = run(features, columns, weights, training, tol, max_iter)
+    if missed:
+        _warn(missed, gap, tol, max_iter)
+    models, own = gap.shape[:1] if folds is not None else (), targets.shape[1:]
+    give_back = returner(x)
+    return LassoResult(
+        give_back(coef.view((*models, features.shape[1], *own))),
+        give_back(gap.view((*models, *own))),
+        give_back(passes.view((*models, *own))),
+    )
+
+
+def reference(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    alpha: float,
+    held_out: torch.Tensor | None = None,
+    *,
+    tol: float = 1e-12,
+    max_iter: int = 100_000,
+) -> torch.Tensor:
+    """The definition by plain coordinate descent in float64: (p, t) for x (n, p) and y (n, t).
+
+    Items where ``held_out`` (n,) is true play no part.
+    """
+    if held_out is not None:
+        x, y = x[~held_out], y[~held_out]
+    x, residual = x.double(), y.double().clone()
+    n = len(x)
+    norms = x.square().sum(0) / n
+    w = x.new_zeros(x.shape[1], y.shape[1])
+    power = residual.square().sum(0) / n
+    for _ in range(max_iter):
+        for j in norms.nonzero()[:, 0].tolist():
+            free = x[:, j] @ residual / n + norms[j] * w[j]
+            best = free.sign() * (free.abs() - alpha).clamp(min=0) / norms[j]
+            residual -= x[:, j, None] * (best - w[j])
+            w[j] = best
+        if bool((_gap(x, residual, w, alpha) <= tol * power).all()):
+            return w
+    raise RuntimeError(f"no solution to a gap of {tol} |y|²/n in {max_iter} passes")
+
+
+def _gap(x: torch.Tensor, residual: torch.Tensor, w: torch.Tensor, alpha: float) -> torch.Tensor:
+    """The duality gap of each target, with the residuals scaled into the dual's feasible set."""
+    n, y = len(x), residual + x @ w
+    peak = (x.T @ residual / n).abs().amax(0)
+    dual = residual * (alpha / peak).clamp(max=1)
+    primal = residual.square().sum(0) / (2 * n) + alpha * w.abs().sum(0)
+    return primal - (y.square().sum(0) - (y - dual).square().sum(0)) / (2 * n)
+
+
+def _weights(alpha: float | Array, y: torch.Tensor) -> torch.Tensor:
+    """The penalty of each target, (t,) float64."""
+    t = y.shape[1]
+    if isinstance(alpha, (int, float)):
+        _checks.positive("alpha", alpha)
+        return torch.full((t,), alpha, dtype=torch.float64, device=y.device)
+    weights = to_tensor("alpha", alpha).detach().to(y.device, torch.float64)
+    if weights.ndim > 0 and weights.shape != (t,):
+        raise ValueError(f"alpha: expected a number or shape ({t},), found {tuple(weights.shape)}")
+    low, high = weights.aminmax()
+    _checks.positive("alpha", float(low))
+    _checks.positive("alpha", float(high))
+    return weights.expand(t).contiguous()
+
+
+def _training(folds: int | Array | None, x: torch.Tensor) -> Training:
+    n = len(x)
+    if folds is None:
+        return Training(n, [n, n], None, None)
+    if not hasattr(folds, "__len__") and not hasattr(folds, "__dlpack__"):
+        _checks.integer("folds", folds, 2, n)
+        size, larger = divmod(n, folds)
+        return Training(n, [k * size + min(k, larger) for k in range(folds + 1)], None, None)
+    tags = to_tensor("folds", folds).detach()
+    if tags.is_floating_point() or tags.dtype == torch.bool:
+        raise TypeError(f"folds: expected integers, found {tags.dtype}")
+    if tags.shape != (n,):
+        raise ValueError(f"folds: expected shape ({n},), found {tuple(tags.shape)}")
+    tags = tags.long()
+    low, high = (int(bound) for bound in tags.aminmax())
+    if low < -1 or high >= n or high < 0:
+        raise ValueError(f"folds: expected numbers from 0 (-1 for no fold) to n-1, found {low} to {high}")
+    sizes = torch.bincount(tags + 1, minlength=high + 2).tolist()
+    for fold, size in enumerate(sizes[1:]):
+        if size == 0 or size == n:
+            raise ValueError(
+                f"folds: expected items inside and outside fold {fold}, found {size} of {n} inside"
+            )
+    starts = running_sum(sizes)[1:]
+    if bool((tags[1:] >= tags[:-1]).all()):
+        return Training(n, starts, None, None)
+    order = tags.argsort(stable=True).to(x.device)
+    return Training(n, starts, order, order.argsort())
+
+
+def _warn(missed: int, gap: torch.Tensor, tol: float, max_iter: int) -> None:
+    from sklearn.exceptions import ConvergenceWarning
+
+    warnings.warn(
+        f"lasso: {missed} of {gap.numel()} problems not solved to a duality gap of {tol:.3g} |y|²/n within "
+        f"max_iter = {max_iter} passes and the precision of the coefficients; the largest gap is "
+        f"{float(gap.max()):.3g}. Raise max_iter, tol or alpha",
+        ConvergenceWarning,
+        stacklevel=3,
+    )
+
+
+Solved = tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]
+
+
+def _run_sets(
+    solver: Solver,
+    x: torch.Tensor,
+    y: torch.Tensor,
+    alpha: torch.Tensor,
+    training: Training,
+    tol: float,
+    max_iter: int,
+) -> Solved:
+    """Solve as many targets at once as memory allows."""
+    if not (x.is_contiguous() or x.T.is_contiguous()):
+        x = x.contiguous()
+    (n, p), t, models = x.shape, y.shape[1], len(training.folds)
+    coef = x.new_empty(models, p, t)
+    gap = torch.empty(models, t, dtype=torch.float64, device=x.device)
+    passes = torch.empty(models, t, dtype=torch.int32, device=x.device)
+    step, missed = max(1, _AT_ONCE // (models * (n + p))), 0
+    for start in range(0, t, step):
+        part = slice(start, start + step)
+        sets = LassoSets(x, y[:, part].double(), training, alpha[part])
+        missed += sets.solve(tol, max_iter, solver)
+        coef[:, :, part] = sets.coefficients.mT
+        gap[:, part] = sets.gap
+        passes[:, part] = sets.passes
+    return coef, gap, passes, missed
+
+
+def _run_cpu(
+    x: torch.Tensor, y: torch.Tensor, alpha: torch.Tensor, training: Training, tol: float, max_iter: int
+) -> Solved:
+    (n, p), t, models = x.shape, y.shape[1], len(training.folds)
+    if models * n * p * (p + t) > _SMALL:
+        return _run_sets(_solve_cpu, x, y, alpha, training, tol, max_iter)
+    coef = x.new_empty(models, p, t)
+    gap = torch.empty(models, t, dtype=torch.float64)
+    passes = torch.empty(models, t, dtype=torch.int32)
+    missed = _cpu.lasso_small(
+        numpy_view(x.contiguous()),
+        numpy_view(y.double().contiguous()),
+        numpy_view(alpha),
+        training.starts,
+        None if training.order is None else numpy_view(training.order),
+        tol,
+        max_iter,
+        numpy_view(coef),
+        numpy_view(gap),
+        numpy_view(passes),
+    )
+    return coef, gap, passes, missed
+
+
+class _Flat(NamedTuple):
+    """Subproblems laid end to end: problem i has the vectors from starts[i] to starts[i + 1]."""
+
+    models: torch.Tensor  #: (problems, 2) which Gram matrix: that of which subproblem and model
+    starts: torch.Tensor  #: (problems + 1,)
+    alpha: torch.Tensor
+    tolerance: torch.Tensor
+    residual: torch.Tensor
+    gradient: torch.Tensor
+    coefficients: torch.Tensor
+    passes: torch.Tensor
+
+
+def _flatten(subproblems: list[Subproblem]) -> _Flat:
+    def flat(name: str) -> torch.Tensor:
+        return torch.cat([getattr(sub, name).reshape(-1) for sub in subproblems])
+
+    sizes, which = [], []
+    for number, sub in enumerate(subproblems):
+        models, targets, size = sub.gradient.shape
+        sizes += [size] * (models * targets)
+        which += [(number, model) for model in range(models) for _ in range(targets)]
+    return _Flat(
+        torch.tensor(which),
+        torch.tensor(running_sum(sizes)),
+        torch.cat([sub.alpha.expand_as(sub.tolerance).reshape(-1) for sub in subproblems]),
+        flat("tolerance"),
+        flat("residual"),
+        flat("gradient"),
+        flat("coefficients"),
+        flat("passes"),
+    )
+
+
+def _unflatten(flat: _Flat, subproblems: list[Subproblem]) -> None:
+    for name in ("coefficients", "passes"):
+        parts = [getattr(sub, name) for sub in subproblems]
+        solved = getattr(flat, name).split([part.numel() for part in parts])
+        for part, values in zip(parts, solved, strict=True):
+            part.copy_(values.view_as(part))
+
+
+def _solve_cpu(subproblems: list[Subproblem], max_iter: int) -> None:
+    flat = _flatten(subproblems)
+    grams = [numpy_view(sub.gram) for sub in subproblems]
+    solve: Callable[..., None] = _cpu.lasso
+    solve(grams, *(numpy_view(part) for part in flat), max_iter, torch.get_num_threads())
+    _unflatten(flat, subproblems)
+
+
+def _solve_cuda(subproblems: list[Subproblem], max_iter: int) -> None:
+    cuda: Any = cuda_module()
+    flat, device = _flatten(subproblems), subproblems[0].gram.device
+    matrices = [sub.gram for sub in subproblems]
+    addresses = [matrices[group][model].data_ptr() for group, model in flat.models.tolist()]
+    features = len(flat.gradient)
+    kind = "float32" if matrices[0].dtype == torch.float32 else "float64"
+    solve = getattr(cuda, f"lasso_{kind}")
+    gram, starts = torch.tensor(addresses, device=device), flat.starts.to(device)
+    with torch.cuda.device(device):
+        workspace = torch.empty(cuda.lasso_workspace(features), dtype=torch.uint8, device=device)
+        solve(
+            gram.data_ptr(),
+            starts.data_ptr(),
+            len(addresses),
+            features,
+            *(part.data_ptr() for part in flat[2:]),
+            max_iter,
+            workspace.data_ptr(),
+            stream_of(gram),
+        )
+    _unflatten(flat, subproblems)
+
+
+def _solve_torch(subproblems: list[Subproblem], max_iter: int) -> None:
+    """Accelerated proximal gradient (Beck & Teboulle 2009) with restarts (O'Donoghue & Candès 2015)."""
+    for sub in subproblems:
+        _descend(sub, max_iter)
+
+
+_ITERATIONS = 20  # between two looks at the gap, which wait for the device
+
+
+def _descend(sub: Subproblem, max_iter: int) -> None:
+    gram, alpha = sub.gram.double(), sub.alpha[:, None]
+    scale = gram.diagonal(dim1=1, dim2=2).sqrt()[:, None]  # features of unit norm: better conditioned
+    live = scale > 0
+    steps = torch.where(live, scale, 1)
+    unit = gram / (steps * steps.mT)
+    bound = unit.abs().sum(2).amax(1).clamp(min=1)[:, None, None]  # of the largest eigenvalue
+    start, slope = sub.coefficients * steps, sub.gradient / steps
+    penalty = alpha / steps / bound
+
+    w, ahead, momentum = start, start, torch.ones_like(sub.residual)[:, :, None]
+    while True:
+        moved = (w - start) @ unit
+        gradient = (slope - moved) * steps
+        residual = sub.residual - ((w - start) * (2 * slope - moved)).sum(2)
+        unsolved = gaps(residual, gradient, w / steps, sub.alpha) > sub.tolerance
+        unsolved &= sub.passes < max_iter
+        if not bool(unsolved.any()):
+            break
+        for _ in range(_ITERATIONS):
+            free = ahead + (slope - (ahead - start) @ unit) / bound
+            new = torch.where(live, free.sign() * (free.abs() - penalty).clamp(min=0), 0)
+            new = torch.where(unsolved[:, :, None], new, w)
+            uphill = ((ahead - new) * (new - w)).sum(2, keepdim=True) > 0
+            following = torch.where(uphill, 1, (1 + (1 + 4 * momentum**2).sqrt()) / 2)
+            ahead = torch.where(uphill, new, new + (momentum - 1) / following * (new - w))
+            w, momentum = new, following
+        sub.passes.add_(_ITERATIONS * unsolved)
+    sub.coefficients.copy_(w / steps)
+
+
+def _run_torch(*arguments: Any) -> Solved:
+    return _run_sets(_solve_torch, *arguments)
+
+
+def _run_cuda(*arguments: Any) -> Solved:
+    return _run_sets(_solve_cuda, *arguments)
+
+
+_IMPLEMENTATIONS = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}
