@@ -29,7 +29,7 @@ def kernel(x, median):
 
 
 def formula(x, y, median=True):
-    """Biased RBF CKA as one would write it with torch; its median counts the diagonal and every pair twice."""
+    """Biased RBF CKA as one would write it with torch; its median counts the diagonal as well."""
     k, m = kernel(x, median), kernel(y, median)
     k, m = (z - z.mean(0) - z.mean(1, keepdim=True) + z.mean() for z in (k, m))
     return (k * m).sum() / (k.norm() * m.norm())
