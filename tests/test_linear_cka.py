@@ -183,10 +183,11 @@ def test_gradient_of_mixed_types_keeps_them() -> None:
 
 
 @pytest.mark.parametrize("debiased", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
 @pytest.mark.parametrize("shape", [(9, 3, 2), (6, 14, 13)])
-def test_is_a_well_formed_operator(shape: tuple[int, int, int], debiased: bool) -> None:
+def test_is_a_well_formed_operator(shape: tuple[int, int, int], keep: bool, debiased: bool) -> None:
     x, y = (z.requires_grad_() for z in related(*shape))
-    results = torch.library.opcheck(torch.ops.diptych.linear_cka.default, (x, y, debiased))
+    results = torch.library.opcheck(torch.ops.diptych.linear_cka.default, (x, y, debiased, keep))
     assert set(results.values()) == {"SUCCESS"}
 
 

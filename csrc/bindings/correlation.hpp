@@ -1,26 +1,19 @@
 // Column correlations and average ranks for diptych._cpu; included by bindings_cpu.cpp alone.
 #pragma once
 
-#include <pybind11/numpy.h>
-
-#include <stdexcept>
-
-#include "../cpu/dispatch.hpp"
+#include "arrays.hpp"
 
 namespace diptych::bindings {
-
-namespace py = pybind11;
 
 template <class F>
 void bind_correlation(py::module_& m, cpu::Operations::Correlation<F> cpu::Operations::*correlation,
                       cpu::Operations::AverageRanks<F> cpu::Operations::*ranks) {
-  using Array = py::array_t<F, py::array::c_style>;
-  m.def("correlation", [correlation](const Array& u, const Array& v, bool ranked, double constant, Array& out,
-                                    int threads) {
-    if (u.ndim() != 3 || v.ndim() != 3 || out.ndim() != 3 || u.shape(1) != v.shape(1) ||
-        u.shape(0) != v.shape(0) || u.shape(0) != out.shape(0) || out.shape(1) != u.shape(2) ||
-        out.shape(2) != v.shape(2))
-      throw std::invalid_argument("u, v, out: expected (b, n, k1), (b, n, k2), (b, k1, k2)");
+  m.def("correlation", [correlation](const Dense<F>& u, const Dense<F>& v, bool ranked, double constant,
+                                     Dense<F>& out, int threads) {
+    demand(u.ndim() == 3 && v.ndim() == 3 && out.ndim() == 3 && u.shape(1) == v.shape(1) &&
+               u.shape(0) == v.shape(0) && u.shape(0) == out.shape(0) && out.shape(1) == u.shape(2) &&
+               out.shape(2) == v.shape(2),
+           "u, v, out: expected (b, n, k1), (b, n, k2), (b, k1, k2)");
     const F *pu = u.data(), *pv = v.data();
     F* o = out.mutable_data();
     const auto problems = u.shape(0), n = u.shape(1), k_u = u.shape(2), k_v = v.shape(2);
@@ -29,10 +22,10 @@ void bind_correlation(py::module_& m, cpu::Operations::Correlation<F> cpu::Opera
                                      cpu::usable_threads(threads));
   }, py::arg("u").noconvert(), py::arg("v").noconvert(), py::arg("ranked"), py::arg("constant"), py::arg("out").noconvert(),
      py::arg("threads"));
-  m.def("average_ranks", [ranks](const Array& x, Array& out, int threads) {
-    if (x.ndim() != 3 || out.ndim() != 3 || x.shape(0) != out.shape(0) || x.shape(1) != out.shape(1) ||
-        x.shape(2) != out.shape(2))
-      throw std::invalid_argument("x, out: expected (b, n, k) both");
+  m.def("average_ranks", [ranks](const Dense<F>& x, Dense<F>& out, int threads) {
+    demand(x.ndim() == 3 && out.ndim() == 3 && x.shape(0) == out.shape(0) && x.shape(1) == out.shape(1) &&
+               x.shape(2) == out.shape(2),
+           "x, out: expected (b, n, k) both");
     const F* p = x.data();
     F* o = out.mutable_data();
     const auto problems = x.shape(0), n = x.shape(1), k = x.shape(2);

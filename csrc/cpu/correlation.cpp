@@ -276,26 +276,31 @@ void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t 
   }
 }
 
+// Turns the columns' sums of squares into the inverses of their norms about the mean.
+template <class F>
+void invert_norms(const Moments<F>& x, std::int64_t n, std::int64_t k) {
+  for (std::int64_t j = 0; j < k; ++j)
+    x.squares[j] = 1 / std::sqrt(x.squares[j] - x.sums[j] * (x.sums[j] / n));
+}
+
 // out (k_u, k_v) from the moments, `constant` where a column is.
 template <class F>
 void finish(const Moments<F>& u, const Moments<F>& v, const double* products, std::int64_t n, std::int64_t k_u,
             std::int64_t k_v, double constant, F* out) {
   const bool same = u.sums == v.sums;
-  for (std::int64_t i = 0; i < k_u; ++i)
+  invert_norms(u, n, k_u);
+  if (!same) invert_norms(v, n, k_v);
+  for (std::int64_t i = 0; i < k_u; ++i) {
+    const double mean = u.sums[i] / n, inverse = u.squares[i];
     for (std::int64_t j = 0; j < k_v; ++j) {
-      if (is_constant(u, i) || is_constant(v, j)) {
-        out[i * k_v + j] = static_cast<F>(constant);
-        continue;
-      }
-      const double variance_u = u.squares[i] - u.sums[i] * (u.sums[i] / n);
-      const double variance_v = v.squares[j] - v.sums[j] * (v.sums[j] / n);
-      const double covariance = products[j * u.stride + i] - u.sums[i] * (v.sums[j] / n);
-      double r = covariance / std::sqrt(variance_u * variance_v);
+      double r = (products[j * u.stride + i] - mean * v.sums[j]) * (inverse * v.squares[j]);
       r = r > 1 ? 1 : r;
       r = r < -1 ? -1 : r;
+      r = is_constant(u, i) || is_constant(v, j) ? constant : r;
       // Two sums of squares taken in different orders are not quite the same.
       out[i * k_v + j] = same && i == j && r > 0 ? F(1) : static_cast<F>(r);
     }
+  }
 }
 
 // copy (n, stride) = x less its first row, over about its largest size: numbers whose squares are safe.
@@ -360,7 +365,7 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
     const int thread = thread_index();
     const Moments<F> of_u = workspace.u(thread), of_v = workspace.v(thread);
     double* products = workspace.products(thread);
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 16)
     for (std::int64_t problem = 0; problem < problems; ++problem) {
       Columns<F> x = columns(u, k_u, problem), y = columns(v, k_v, problem);
       const bool same = u == v, more = problem + 1 < problems;

@@ -195,10 +195,12 @@ struct Operations {
   LassoSmall<float> lasso_small_f32;
   LassoSmall<double> lasso_small_f64;
 
-  // x (n, d) -> (x less its columns' means) times the power of two that brings their widest range, which is
-  // also returned, to between a half and one. Exactly zero in constant columns.
+  // x (n, d) -> x less its columns' means, times the power of two that brings the widest column's range, which
+  // is also returned (or each column's own, if `per_column`), to between a half and one; and the sums of the
+  // results' squares (d,). Exactly zero in constant columns.
   template <class F>
-  using Center = void (*)(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
+  using Center = void (*)(const F* x, std::int64_t n, std::int64_t d, bool per_column, F* out, F* spread,
+                          double* squares, int threads);
   Center<float> center_f32;
   Center<double> center_f64;
 

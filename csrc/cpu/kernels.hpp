@@ -107,7 +107,8 @@ std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order,
                          std::int32_t* passes);
 
 template <class F>
-void center(const F* x, std::int64_t n, std::int64_t d, F* out, F* spread, int threads);
+void center(const F* x, std::int64_t n, std::int64_t d, bool per_column, F* out, F* spread, double* squares,
+            int threads);
 
 template <class F>
 void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n, bool debiased,

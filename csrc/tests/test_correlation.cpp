@@ -87,38 +87,49 @@ TEST(average_ranks_of_columns_of_floats) { check_average_ranks_of_columns(operat
 TEST(average_ranks_of_columns_of_doubles) { check_average_ranks_of_columns(operations().average_ranks_f64); }
 
 template <class F>
+void check_center(Operations::Center<F> run, std::int64_t n, std::int64_t d, bool per_column) {
+  const std::string what = "n " + std::to_string(n) + ", d " + std::to_string(d);
+  std::vector<F> x = values<F>(Values::uniform, n * d, 107);
+  for (std::int64_t i = 0; i < n; ++i) x[i * d] = F(0.1);  // a constant column
+  std::vector<F> one(n * d, F(NAN)), two(n * d, F(NAN)), ranges(d);
+  std::vector<double> squares(d, NAN), squares2(d, NAN);
+  F spread = 0;
+  run(x.data(), n, d, per_column, one.data(), &spread, squares.data(), 1);
+  run(x.data(), n, d, per_column, two.data(), &spread, squares2.data(), 2);
+  CHECK(same_bits(one, two) && same_bits(squares, squares2), "threads, " + what);
+  for (std::int64_t j = 0; j < d; ++j) {
+    F low = x[j], high = x[j];
+    for (std::int64_t i = 0; i < n; ++i) {
+      low = std::min(low, x[i * d + j]);
+      high = std::max(high, x[i * d + j]);
+    }
+    ranges[j] = high - low;
+  }
+  const F widest = *std::max_element(ranges.begin(), ranges.end());
+  CHECK(spread == widest, "spread, " + what);
+  for (std::int64_t j = 0; j < d; ++j) {
+    int exponent = 0;
+    const F range = per_column ? ranges[j] : widest;
+    if (range > 0) std::frexp(range, &exponent);
+    long double mean = 0;
+    double sum = 0;
+    for (std::int64_t i = 0; i < n; ++i) mean += static_cast<long double>(x[i * d + j]) / n;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const long double exact = j == 0 ? 0 : std::ldexp(x[i * d + j] - mean, -exponent);
+      // The difference, below 100, and what the second part of the mean leaves are rounded once each.
+      const double bound = 200 * std::ldexp(1.0, -exponent) * std::numeric_limits<F>::epsilon();
+      CHECK(std::fabs(one[i * d + j] - exact) <= (j == 0 ? 0 : bound), what);
+      sum += static_cast<double>(one[i * d + j]) * one[i * d + j];
+    }
+    CHECK(std::fabs(squares[j] - sum) <= n * std::numeric_limits<double>::epsilon() * sum, "squares, " + what);
+  }
+}
+
+template <class F>
 void check_center(Operations::Center<F> run) {
   for (const std::int64_t n : kSizes)
-    for (const std::int64_t d : {std::int64_t(1), std::int64_t(7), std::int64_t(33)}) {
-      std::vector<F> x = values<F>(Values::uniform, n * d, 107);
-      for (std::int64_t i = 0; i < n; ++i) x[i * d] = F(0.1);  // a constant column
-      std::vector<F> one(n * d, F(NAN)), two(n * d, F(NAN));
-      F spread = 0, widest = 0;
-      run(x.data(), n, d, one.data(), &spread, 1);
-      run(x.data(), n, d, two.data(), &spread, 2);
-      CHECK(same_bits(one, two), "threads, n " + std::to_string(n));
-      for (std::int64_t j = 0; j < d; ++j) {
-        F low = x[j], high = x[j];
-        for (std::int64_t i = 0; i < n; ++i) {
-          low = std::min(low, x[i * d + j]);
-          high = std::max(high, x[i * d + j]);
-        }
-        widest = std::max(widest, static_cast<F>(high - low));
-      }
-      CHECK(spread == widest, "spread, n " + std::to_string(n));
-      int exponent = 0;
-      if (widest > 0) std::frexp(widest, &exponent);
-      for (std::int64_t j = 0; j < d; ++j) {
-        long double mean = 0;
-        for (std::int64_t i = 0; i < n; ++i) mean += static_cast<long double>(x[i * d + j]) / n;
-        for (std::int64_t i = 0; i < n; ++i) {
-          const long double exact = j == 0 ? 0 : std::ldexp(x[i * d + j] - mean, -exponent);
-          // The mean and the difference, both below 100, are rounded once each.
-          const double bound = 200 * std::ldexp(1.0, -exponent) * std::numeric_limits<F>::epsilon();
-          CHECK(std::fabs(one[i * d + j] - exact) <= (j == 0 ? 0 : bound), "n " + std::to_string(n));
-        }
-      }
-    }
+    for (const std::int64_t d : {std::int64_t(1), std::int64_t(7), std::int64_t(33)})
+      for (const bool per_column : {false, true}) check_center(run, n, d, per_column);
 }
 
 TEST(center_of_floats) { check_center(operations().center_f32); }

@@ -1,12 +1,16 @@
 """Hilbert-Schmidt independence criteria of linear kernels, by tiles of symmetric products."""
 
 import math
+from typing import NamedTuple
 
 import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
-from diptych.ops._arrays import numpy_view
+from diptych.ops._arrays import empty, numpy_view
+
+#: Rows and columns of a part of a matrix.
+Block = tuple[slice, slice]
 
 #: How far the three sums of the unbiased estimator, each of about the biased one's size, may round off zero.
 _ROUNDINGS = 32
@@ -27,8 +31,7 @@ def standardized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
     columns become exactly zero.
     """
     if x.device.type == "cpu":
-        out = torch.empty(x.shape, dtype=x.dtype)
-        widest = _cpu.center(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
+        out, _, widest = center_columns(x, False)
         return out, math.ldexp(1.0, -math.frexp(widest)[1]) if math.isfinite(widest) else 1.0
     low, high = torch.aminmax(x, dim=0)
     spread = high - low
@@ -38,28 +41,78 @@ def standardized(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | float]:
     return torch.addcmul(-mean * inverse, x, inverse), inverse
 
 
-def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
-    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; then the biased last two.
+def center_columns(x: torch.Tensor, per_column: bool) -> tuple[torch.Tensor, torch.Tensor, float]:
+    """Centre x (n, d) on the CPU and scale it by a power of two, or each column by its own.
 
     Returns:
-        (5,) float64; the last two are what the unbiased estimator's rounding is measured against.
+        The result (n, d), the columns' sums of squares (d,) in float64, zero for constant columns alone, and
+        the widest column's range before.
     """
-    n, d_x, d_y = len(x), x.shape[1], y.shape[1]
-    if x.device.type == "cpu" and n * n * (d_x + d_y) <= _SMALL:
+    out = empty(tuple(x.shape), x.dtype, x.device)
+    squares = torch.empty(x.shape[1], dtype=torch.float64)
+    threads = torch.get_num_threads()
+    widest = _cpu.center(
+        numpy_view(x.contiguous()), per_column, numpy_view(out), numpy_view(squares), threads
+    )
+    return out, squares, widest
+
+
+class Hsics(NamedTuple):
+    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; then the biased last two.
+
+    ``values`` is (5,) float64; the last two are what the unbiased estimator's rounding is measured against.
+    ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in item space
+    XXᵀ, YYᵀ and an empty tensor.
+    """
+
+    values: torch.Tensor
+    products: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def in_item_space(x: torch.Tensor, y: torch.Tensor) -> bool:
+    """Whether Gram matrices of the items cost less than products of the features."""
+    return x.shape[0] < x.shape[1] + y.shape[1]
+
+
+def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool = False) -> Hsics:
+    """HSICs of two representations as they are, and the products they are made of if ``keep``."""
+    n, columns = len(x), x.shape[1] + y.shape[1]
+    none = x.new_empty(0, 0)
+    if not keep and x.device.type == "cpu" and n * n * columns <= _SMALL:
         out = torch.empty(5, dtype=torch.float64)
         _cpu.linear_hsics(numpy_view(x.contiguous()), numpy_view(y.contiguous()), debiased, numpy_view(out))
-        return out
+        return Hsics(out, (none, none, none))
     x, y = standardized(x)[0], standardized(y)[0]
-    in_items = n < d_x + d_y
-    sums = _gram_sums(x, y) if in_items else torch.stack([_cross_sum(x, y), _self_sum(x), _self_sum(y)])
+    products = (none, none, none)
+    if keep:
+        products = kept_products(x, y)
+        left, right = products[:2] if in_item_space(x, y) else products[2:] * 2
+        pairs = ((left, right), (products[0],) * 2, (products[1],) * 2)
+        sums = torch.stack([(a * b).sum() for a, b in pairs])
+    elif in_item_space(x, y):
+        sums = _gram_sums(x, y)
+    else:
+        sums = torch.stack([_cross_sum(x, y), _self_sum(x), _self_sum(y)])
     sums = sums.double()
-    if not debiased:
-        return torch.cat([sums, sums[1:]])
+    return Hsics(torch.cat([_unbiased(x, y, sums) if debiased else sums, sums[1:]]), products)
+
+
+def kept_products(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The products of :class:`Hsics`, of standardised x and y."""
+    if in_item_space(x, y):
+        return symmetric_product(x.T), symmetric_product(y.T), x.new_empty(0, 0)
+    cross = x.new_empty(x.shape[1], y.shape[1])
+    return symmetric_product(x), symmetric_product(y), torch.mm(x.T, y, out=cross)
+
+
+def _unbiased(x: torch.Tensor, y: torch.Tensor, sums: torch.Tensor) -> torch.Tensor:
+    """The unbiased HSICs (3,) of centred data, from the biased ones."""
+    n = len(x)
     norms_x, norms_y = (torch.linalg.vector_norm(z, dim=1).double().square() for z in (x, y))
     diagonals = torch.stack([norms_x.dot(norms_y), norms_x.dot(norms_x), norms_y.dot(norms_y)])
-    totals = torch.stack([norms_x.sum(), norms_y.sum()])
-    products = torch.stack([totals[0] * totals[1], totals[0].square(), totals[1].square()])
-    return torch.cat([sums - n / (n - 2) * diagonals + products / ((n - 1) * (n - 2)), sums[1:]])
+    total_x, total_y = norms_x.sum(), norms_y.sum()
+    totals = torch.stack([total_x * total_y, total_x.square(), total_y.square()])
+    return sums - n / (n - 2) * diagonals + totals / ((n - 1) * (n - 2))
 
 
 def ratio(hsics: torch.Tensor) -> torch.Tensor:
@@ -95,32 +148,73 @@ def _cross_sum(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
 
 
 def _self_sum(x: torch.Tensor) -> torch.Tensor:
-    """Sum of the squares of XᵀX, by tiles of its upper triangle."""
-    d, tile = x.shape[1], row_tile(x.device) // 2
-    scratch = x.new_empty(min(tile, d) * d)
+    """Sum of the squares of XᵀX, by blocks of its upper triangle."""
+    blocks = triangle_blocks(x.shape[1], x.device)
+    scratch = x.new_empty(max(_area(block) for block in blocks))
     total = x.new_zeros(())
-    for start in range(0, d, tile):
-        rows = x[:, start : start + tile].T
-        width = d - start
-        product = scratch[: len(rows) * width].view(len(rows), width)
-        total = total + upper_sum(torch.mm(rows, x[:, start:], out=product).square_())
+    for block in blocks:
+        rows, columns = (x[:, part] for part in block)
+        product = scratch[: _area(block)].view(rows.shape[1], columns.shape[1])
+        total = total + _weight(block) * torch.mm(rows.T, columns, out=product).square_().sum()
     return total
 
 
 def _gram_sums(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Sums (3,) of K∘L, K∘K and L∘L for the Gram matrices of x and y, by tiles of their upper triangles."""
-    n, tile = len(x), row_tile(x.device) // 2
-    scratch = x.new_empty(3, min(tile, n) * n)
+    """Sums (3,) of K∘L, K∘K and L∘L for the Gram matrices of x and y, by blocks of their upper triangles."""
+    blocks = triangle_blocks(len(x), x.device)
+    scratch = x.new_empty(3, max(_area(block) for block in blocks))
     total = x.new_zeros(3)
-    for start in range(0, n, tile):
-        rows, width = min(tile, n - start), n - start
-        gram_x, gram_y, both = (memory[: rows * width].view(rows, width) for memory in scratch)
-        torch.mm(x[start : start + tile], x[start:].T, out=gram_x)
-        torch.mm(y[start : start + tile], y[start:].T, out=gram_y)
+    for block in blocks:
+        rows, columns = block
+        shape = (rows.stop - rows.start, columns.stop - columns.start)
+        gram_x, gram_y, both = (memory[: _area(block)].view(shape) for memory in scratch)
+        torch.mm(x[rows], x[columns].T, out=gram_x)
+        torch.mm(y[rows], y[columns].T, out=gram_y)
         torch.mul(gram_x, gram_y, out=both)
-        tiles = (both, gram_x.square_(), gram_y.square_())
-        total = total + torch.stack([upper_sum(values) for values in tiles])
+        sums = [values.sum() for values in (both, gram_x.square_(), gram_y.square_())]
+        total = total + _weight(block) * torch.stack(sums)
     return total
+
+
+def triangle_blocks(n: int, device: torch.device) -> list[Block]:
+    """Cut the upper triangle of an (n, n) matrix into blocks that suit a GEMM, squares at the diagonal last.
+
+    Halves are cut in halves: the blocks beside the diagonal are about square, and no more than
+    :func:`row_tile` rows high.
+    """
+    tile = row_tile(device)
+    blocks = []
+    parts = [(0, n)]
+    while parts:
+        start, stop = parts.pop()
+        if stop - start <= tile // 2:
+            blocks.append((slice(start, stop), slice(start, stop)))
+            continue
+        middle = (start + stop) // 2
+        for first in range(start, middle, tile):
+            blocks.append((slice(first, min(first + tile, middle)), slice(middle, stop)))
+        parts += [(start, middle), (middle, stop)]
+    return blocks
+
+
+def _area(block: Block) -> int:
+    rows, columns = block
+    return (rows.stop - rows.start) * (columns.stop - columns.start)
+
+
+def _weight(block: Block) -> int:
+    """How often a block of the upper triangle counts in the whole: with its mirror image, or alone."""
+    return 1 if block[0] == block[1] else 2
+
+
+def symmetric_product(x: torch.Tensor) -> torch.Tensor:
+    """XᵀX, of which only the upper triangle is multiplied."""
+    out = x.new_empty(x.shape[1], x.shape[1])
+    for rows, columns in triangle_blocks(x.shape[1], x.device):
+        torch.mm(x[:, rows].T, x[:, columns], out=out[rows, columns])
+        if rows != columns:
+            out[columns, rows] = out[rows, columns].T
+    return out
 
 
 def upper_sum(tile: torch.Tensor) -> torch.Tensor:

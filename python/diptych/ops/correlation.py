@@ -5,9 +5,10 @@ import math
 import torch
 
 from diptych import _cpu
-from diptych.ops import _checks
+from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
+from diptych.ops._hsic import center_columns
 from diptych.ops._precision import full_precision
 
 # Up to here a problem's sums fit in the caches and one fused pass is quickest; beyond, a GEMM is.
@@ -165,16 +166,19 @@ def _run_cpu(
     *leading, n, k_u = u.shape
     k_v = v.shape[-1]
     threads = torch.get_num_threads()
+    result = u.new_empty(*leading, k_u, k_v) if out is None else out
     if max(k_u, k_v) > _MAX_FUSED_COLUMNS or n * (k_u + k_v) > _MAX_FUSED_NUMBERS:
         if ranked:
             same = v is u
             u = _cpu_ranks(u, threads)
             v = u if same else _cpu_ranks(v, threads)
-        return _run_torch(u, v, False, constant, out)
+        stacks = u.reshape(-1, n, k_u), v.reshape(-1, n, k_v), result.view(-1, k_u, k_v)
+        for x, y, r in zip(*stacks, strict=True):
+            _multiply(x, x if v is u else y, constant, r)
+        return result
     same = v is u
     u = u.contiguous()
     v = u if same else v.contiguous()
-    result = u.new_empty(*leading, k_u, k_v) if out is None else out
     _cpu.correlation(
         numpy_view(u.view(-1, n, k_u)),
         numpy_view(v.view(-1, n, k_v)),
@@ -184,6 +188,18 @@ def _run_cpu(
         threads,
     )
     return result
+
+
+def _multiply(u: torch.Tensor, v: torch.Tensor, constant: float, out: torch.Tensor) -> None:
+    """Correlate the columns of one pair of matrices on the CPU by a GEMM of their centred copies."""
+    x, squares, _ = center_columns(u, True)
+    (y, squares_v, _) = (x, squares, 0.0) if v is u else center_columns(v, True)
+    _products.product(x.T, y, out=out)
+    out.mul_(squares.rsqrt().to(out.dtype)[:, None]).mul_(squares_v.rsqrt().to(out.dtype))
+    out.clamp_(-1, 1)
+    if v is u:
+        out.diagonal().masked_fill_(squares > 0, 1)
+    out.masked_fill_((squares == 0)[:, None] | (squares_v == 0), constant)
 
 
 def _cpu_ranks(x: torch.Tensor, threads: int) -> torch.Tensor:

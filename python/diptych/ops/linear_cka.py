@@ -5,7 +5,7 @@ import torch
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops._hsic import check_hsics, linear_hsics, ratio, row_tile, standardized
+from diptych.ops._hsic import check_hsics, in_item_space, kept_products, linear_hsics, ratio, standardized
 from diptych.ops._precision import without_autocast
 
 
@@ -47,7 +47,8 @@ def linear_cka(
     Complexity:
         O(n (d_x + d_y)²) time in feature space, O(n² (d_x + d_y)) in item space, chosen when n < d_x + d_y:
         about half of what full products cost. Memory: centred copies of both inputs and tiles of 512 rows
-        (GPU: 2048) of a product. The gradient costs about twice as much again, and O(d_x d_y) memory.
+        (GPU: 2048) of a product. Where a gradient is needed the products
+        are kept for it, O((d_x + d_y)²) or O(n²) memory, and it costs about twice as much again.
 
     Raises:
         ValueError: Different numbers of items, too few of them, NaN or Inf, a representation without
@@ -67,7 +68,7 @@ def linear_cka(
     if check is None:
         check = tensor_x.device.type == "cpu"
     run = choose("linear_cka", tensor_x.device, backend, {"torch": _run_torch})
-    cka, hsics = run(tensor_x, tensor_y, debiased)
+    cka, hsics = run(tensor_x, tensor_y, debiased)[:2]
     if check and not torch.compiler.is_compiling():
         check_hsics(hsics, dtype, x=tensor_x, y=tensor_y)
     return returner(x)(cka)
@@ -94,92 +95,123 @@ def unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
     return total / (n * (n - 3))
 
 
-def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, ...]:
     # The first call of any custom operator imports a thousand modules, which takes a second: where
     # nobody differentiates or compiles, the plain function does the same.
-    plain = not (x.requires_grad or y.requires_grad or torch.compiler.is_compiling())
-    return _cka(x, y, debiased) if plain else _linear_cka(x, y, debiased)
+    keep = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    if not keep and not torch.compiler.is_compiling():
+        hsics = linear_hsics(x.detach(), y.detach(), debiased).values
+        return ratio(hsics).to(x.dtype), hsics
+    return _linear_cka(x, y, debiased, keep)
+
+
+_Five = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 @torch.library.custom_op("diptych::linear_cka", mutates_args=())
-def _linear_cka(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    return _cka(x, y, debiased)
+def _linear_cka(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool) -> _Five:
+    """CKA, the five HSICs, and the products that the derivative takes: empty unless ``keep``."""
+    hsics, products = linear_hsics(x.detach(), y.detach(), debiased, keep)
+    if not keep:
+        products = (x.new_empty(0, 0), x.new_empty(0, 0), x.new_empty(0, 0))  # outputs share no memory
+    return ratio(hsics).to(x.dtype), hsics, *products
 
 
 @_linear_cka.register_fake
-def _(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    return x.new_empty(()), x.new_empty(5, dtype=torch.float64)
+def _(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool) -> _Five:
+    n, d_x, d_y = x.shape[0], x.shape[1], y.shape[1]
+    shapes: tuple[tuple[int, ...], ...] = ((d_x, d_x), (d_y, d_y), (d_x, d_y))
+    if not keep:
+        shapes = ((0, 0), (0, 0), (0, 0))
+    elif in_item_space(x, y):
+        shapes = ((n, n), (n, n), (0, 0))
+    first, second, third = (x.new_empty(shape) for shape in shapes)
+    return x.new_empty(()), x.new_empty(5, dtype=torch.float64), first, second, third
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
-    x, y, ctx.debiased = inputs
-    ctx.save_for_backward(x, y, output[1])
+    x, y, ctx.debiased, _ = inputs
+    ctx.save_for_backward(x, y, *output[1:])
 
 
-def _backward(ctx, gradient, _):  # type: ignore[no-untyped-def]
-    x, y, hsics = ctx.saved_tensors
-    need_x, need_y, _ = ctx.needs_input_grad
-    slope_x, slope_y = _linear_cka_slopes(x, y, hsics, ctx.debiased, need_x, need_y)
-    return gradient * slope_x if need_x else None, gradient * slope_y if need_y else None, None
-
-
-@torch.library.custom_op("diptych::linear_cka_slopes", mutates_args=())
-def _linear_cka_slopes(
-    x: torch.Tensor, y: torch.Tensor, hsics: torch.Tensor, debiased: bool, need_x: bool, need_y: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Derivatives of CKA by x and y; an empty tensor for the one that is not needed."""
-    (x, inverse_x), (y, inverse_y) = standardized(x), standardized(y)
-    with without_autocast(x.device):
-        slopes = _slopes(x, y, hsics, debiased, need_x, need_y)
-    return slopes[0] * inverse_x, slopes[1] * inverse_y
-
-
-def _slopes(
-    x: torch.Tensor, y: torch.Tensor, hsics: torch.Tensor, debiased: bool, need_x: bool, need_y: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    xx, yy = hsics[1].to(x.dtype), hsics[2].to(x.dtype)
-    cka = ratio(hsics).to(x.dtype)
-    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
-    # derivative by the scale is zero: CKA does not depend on it.
-    norm = 1 / (torch.sqrt(xx) * torch.sqrt(yy))
-    slope_x, slope_y = x.new_empty(0), x.new_empty(0)
-    if need_x:
-        slope = norm * _hsic_slope(x, y, debiased) - cka / xx * _hsic_slope(x, x, debiased)
-        slope_x = slope - slope.mean(0)
-    if need_y:
-        slope = norm * _hsic_slope(y, x, debiased) - cka / yy * _hsic_slope(y, y, debiased)
-        slope_y = slope - slope.mean(0)
-    return slope_x, slope_y
-
-
-@_linear_cka_slopes.register_fake
-def _(
-    x: torch.Tensor, y: torch.Tensor, hsics: torch.Tensor, debiased: bool, need_x: bool, need_y: bool
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return x.new_empty(x.shape if need_x else 0), y.new_empty(y.shape if need_y else 0)
+def _backward(ctx, gradient, *_):  # type: ignore[no-untyped-def]
+    need_x, need_y = ctx.needs_input_grad[:2]
+    slope_x, slope_y = _linear_cka_slopes(*ctx.saved_tensors, ctx.debiased, need_x, need_y)
+    return gradient * slope_x if need_x else None, gradient * slope_y if need_y else None, None, None
 
 
 _linear_cka.register_autograd(_backward, setup_context=_setup_context)
 
 
-def _cka(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    hsics = linear_hsics(x, y, debiased)
-    return ratio(hsics).to(x.dtype), hsics
+@torch.library.custom_op("diptych::linear_cka_slopes", mutates_args=())
+def _linear_cka_slopes(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    hsics: torch.Tensor,
+    product_x: torch.Tensor,
+    product_y: torch.Tensor,
+    cross: torch.Tensor,
+    debiased: bool,
+    need_x: bool,
+    need_y: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Derivatives of CKA by x and y; an empty tensor for the one that is not needed."""
+    (x, inverse_x), (y, inverse_y) = standardized(x.detach()), standardized(y.detach())
+    if product_x.numel() == 0:
+        product_x, product_y, cross = kept_products(x, y)
+    norm = (1 / (torch.sqrt(hsics[1]) * torch.sqrt(hsics[2]))).to(x.dtype)
+    own_x, own_y = (ratio(hsics) / hsics[1:3]).to(x.dtype)
+    slope_x, slope_y = x.new_empty(0), x.new_empty(0)
+    # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
+    # derivative by the scale is zero: CKA does not depend on it.
+    with without_autocast(x.device):
+        if need_x:
+            slope_x = _slope(x, y, product_x, product_y, cross, norm, own_x, debiased).mul_(inverse_x)
+        if need_y:
+            slope_y = _slope(y, x, product_y, product_x, cross.mT, norm, own_y, debiased).mul_(inverse_y)
+    return slope_x, slope_y
 
 
-def _hsic_slope(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> torch.Tensor:
-    """Derivative of HSIC by its first argument; the second is held fixed even if it is x."""
-    pulled = _pull(x, y)
-    if not debiased:
-        return pulled.mul_(2)
-    n, norms = len(x), y.square().sum(1)
-    weights = norms.sum() / ((n - 1) * (n - 2)) - n / (n - 2) * norms
-    return pulled.addcmul_(weights[:, None], x).mul_(2)
+@_linear_cka_slopes.register_fake
+def _(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    hsics: torch.Tensor,
+    product_x: torch.Tensor,
+    product_y: torch.Tensor,
+    cross: torch.Tensor,
+    debiased: bool,
+    need_x: bool,
+    need_y: bool,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return x.new_empty(x.shape if need_x else 0), y.new_empty(y.shape if need_y else 0)
 
 
-def _pull(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Y Yᵀ X (n, d_x), in the cheaper order; a Gram matrix is made by row blocks."""
-    n, d_x, d_y = len(x), x.shape[1], y.shape[1]
-    if n * (d_x + d_y) >= 2 * d_x * d_y:
-        return torch.mm(y, y.T @ x)
-    return torch.cat([torch.mm(block @ y.T, x) for block in y.split(row_tile(x.device))])
+def _slope(
+    x: torch.Tensor,
+    y: torch.Tensor,
+    product_x: torch.Tensor,
+    product_y: torch.Tensor,
+    cross: torch.Tensor,
+    norm: torch.Tensor,
+    own: torch.Tensor,
+    debiased: bool,
+) -> torch.Tensor:
+    """norm dHSIC(x, y)/dx - own/2 dHSIC(x, x)/dx for standardised x and y.
+
+    The first is 2 Y (YᵀX) = 2 (YYᵀ) X, and in the unbiased estimator each row of X once more, weighted.
+    """
+    if in_item_space(x, y):
+        slope = torch.mm(product_y * norm - product_x * own, x)
+    else:
+        slope = torch.mm(y, cross.mT * norm)
+        slope -= torch.mm(x, product_x * own)
+    if debiased:
+        slope.addcmul_(x, (norm * _row_weights(y) - own * _row_weights(x))[:, None])
+    slope *= 2
+    return slope.sub_(slope.mean(0))
+
+
+def _row_weights(x: torch.Tensor) -> torch.Tensor:
+    n, norms = len(x), torch.linalg.vector_norm(x, dim=1).square()
+    return norms.sum() / ((n - 1) * (n - 2)) - n / (n - 2) * norms
