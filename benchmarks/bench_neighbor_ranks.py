@@ -60,7 +60,7 @@ def dtype_name(dtype):
     [
         (5000, torch.float32, 4),
         (5000, torch.float64, 2),
-        (6500, torch.float32, 2),
+        (8000, torch.float32, 2),
         (500, torch.float32, 30),
         (16, torch.float32, 200),
     ],
