@@ -93,7 +93,8 @@ def race(
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Time ours (by pytest-benchmark) and the baselines in turns, after one untimed round of each.
 
-    Interleaving makes the ratio hold when the machine's speed drifts.
+    Interleaving makes the ratio hold when the machine's speed drifts. After each baseline there is a pause:
+    the threads of numpy's BLAS go on spinning for some 25 ms after a product, and would slow what comes next.
     """
     times: dict[str, list[float]] = {name: [] for name in baselines}
     for function in (ours, *baselines.values()):
@@ -102,6 +103,7 @@ def race(
     def baseline_round() -> None:
         for name, function in baselines.items():
             times[name].append(timed(function))
+            time.sleep(0.05)
 
     benchmark.pedantic(ours, setup=baseline_round, rounds=rounds, iterations=1, warmup_rounds=0)
     return list(benchmark.stats.stats.data), times
