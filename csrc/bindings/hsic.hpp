@@ -25,8 +25,8 @@ void bind_hsic(py::module_& m, cpu::Operations::Center<F> cpu::Operations::*cent
   }, py::arg("x").noconvert(), py::arg("per_column"), py::arg("out").noconvert(),
      py::arg("squares").noconvert(), py::arg("threads"));
   m.def("linear_hsics", [hsics](const Dense<F>& x, const Dense<F>& y, bool debiased, Dense<double>& out) {
-    demand(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0) && out.size() == 5,
-           "x, y, out: expected (n, d_x), (n, d_y), (5,)");
+    demand(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0) && out.size() == 6,
+           "x, y, out: expected (n, d_x), (n, d_y), (6,)");
     const F *values_x = x.data(), *values_y = y.data();
     double* o = out.mutable_data();
     const auto n = x.shape(0), d_x = x.shape(1), d_y = y.shape(1);

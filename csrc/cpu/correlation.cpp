@@ -21,6 +21,9 @@ constexpr int kVectorBytes = 32, kMaxColumns = 6;
 constexpr int kVectorBytes = 16, kMaxColumns = 6;
 #endif
 
+// Whether there are registers enough for a fused pass: a sum per column, and ten more.
+constexpr bool kFused = kMaxColumns == 16;
+
 // A register full of numbers, and one of their bits. Plain types: on a dependent one the attribute is ignored.
 template <class F>
 struct RegisterOf;
@@ -214,13 +217,75 @@ template <int columns, class F>
 void multiply(const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v, std::int64_t rows,
               double* sums, std::int64_t stride_sums) {
   Register<F> run[columns];
-  for (int c = 0; c < columns; ++c) run[c] = Register<F>{};
-  for (std::int64_t i = 0; i < rows; ++i, u += stride_u, v += stride_v) {
+  const Register<F> first = load(u);
+  for (int c = 0; c < columns; ++c) run[c] = first * v[c];
+  for (std::int64_t i = 1; i < rows; ++i) {
+    u += stride_u;
+    v += stride_v;
     const Register<F> row = load(u);
     for (int c = 0; c < columns; ++c) run[c] += row * v[c];
   }
   for (int c = 0; c < columns; ++c)
     for (int lane = 0; lane < kLanes<F>; ++lane) sums[c * stride_sums + lane] += run[c][lane];
+}
+
+// What shift_rows and multiply do together, for columns that fit one register each: every number is loaded
+// once. `products` has one row of a register's width per column of y.
+template <int columns, class F>
+void shift_and_multiply(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
+                        const Moments<F>& of_x, const Moments<F>& of_y, double* products,
+                        const F* ahead_x, const F* ahead_y) {
+  using Bits = typename RegisterOf<F>::Bits;
+  const Register<F> shift_x = of_x.shift[0], shift_y = of_y.shift[0];
+  Bits bits_x = of_x.bits[0], bits_y = of_y.bits[0];
+  Register<F> sum_x = {}, sum_y = {}, square_x = {}, square_y = {}, run[columns];
+  for (int c = 0; c < columns; ++c) run[c] = Register<F>{};
+  F* row = of_y.rows;
+  const auto take = [&](Register<F> a, Register<F> b) {
+    a -= shift_x;
+    b -= shift_y;
+    store(b, row);
+    bits_x |= (Bits)a;
+    bits_y |= (Bits)b;
+    sum_x += a;
+    sum_y += b;
+    square_x += a * a;
+    square_y += b * b;
+    for (int c = 0; c < columns; ++c) run[c] += a * row[c];
+    row += kLanes<F>;
+  };
+  const std::int64_t safe = x.safe < y.safe ? x.safe : y.safe, whole = stop < safe ? stop : safe;
+  const std::int64_t stride_x = x.stride, stride_y = y.stride;
+  const F *from_x = x.values + start * stride_x, *from_y = y.values + start * stride_y;
+  std::int64_t i = start;
+  ahead_x += start * stride_x;
+  ahead_y += start * stride_y;
+  for (; i < whole; ++i, from_x += stride_x, from_y += stride_y) {
+    __builtin_prefetch(ahead_x + (i - start) * stride_x, 0, 2);
+    __builtin_prefetch(ahead_y + (i - start) * stride_y, 0, 2);
+    take(load(from_x), load(from_y));
+  }
+  for (; i < stop; ++i) take(load_row(x, i, 0), load_row(y, i, 0));
+  of_x.bits[0] = bits_x;
+  of_y.bits[0] = bits_y;
+  for (int lane = 0; lane < kLanes<F>; ++lane) {
+    of_x.sums[lane] += sum_x[lane];
+    of_y.sums[lane] += sum_y[lane];
+    of_x.squares[lane] += square_x[lane];
+    of_y.squares[lane] += square_y[lane];
+  }
+  for (int c = 0; c < columns; ++c)
+    for (int lane = 0; lane < kLanes<F>; ++lane) products[c * kLanes<F> + lane] += run[c][lane];
+}
+
+template <int columns, class F>
+void shift_and_multiply_some(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
+                             const Moments<F>& of_x, const Moments<F>& of_y, double* products,
+                             const F* ahead_x, const F* ahead_y) {
+  if constexpr (columns > 1)
+    if (y.k < columns)
+      return shift_and_multiply_some<columns - 1>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
+  shift_and_multiply<columns>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
 }
 
 template <int columns, class F>
@@ -261,10 +326,14 @@ void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t 
   const std::int64_t stride_v = same ? of_u.stride : of_v.stride;
   for (std::int64_t start = 0; start < n; start += kRun) {
     const std::int64_t stop = start + kRun < n ? start + kRun : n;
-    if (ahead_u != nullptr)
-      for (std::int64_t at = start * u.k; at < stop * u.k; at += line) __builtin_prefetch(ahead_u + at, 0, 2);
-    if (ahead_v != nullptr)
-      for (std::int64_t at = start * v.k; at < stop * v.k; at += line) __builtin_prefetch(ahead_v + at, 0, 2);
+    if constexpr (kFused)
+      if (!same && u.k <= kLanes<F> && v.k <= kLanes<F>) {
+        shift_and_multiply_some<kLanes<F>>(u, v, start, stop, of_u, of_v, products, ahead_u, ahead_v);
+        continue;
+      }
+    for (std::int64_t at = start * u.k; at < stop * u.k; at += line) __builtin_prefetch(ahead_u + at, 0, 2);
+    for (std::int64_t at = start * v.k; at < stop * v.k && !same; at += line)
+      __builtin_prefetch(ahead_v + at, 0, 2);
     shift_rows(u, start, stop, of_u);
     if (!same) shift_rows(v, start, stop, of_v);
     for (std::int64_t i = 0; i < u.k; i += kLanes<F>)
@@ -276,31 +345,43 @@ void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t 
   }
 }
 
-// Turns the columns' sums of squares into the inverses of their norms about the mean.
+// Turns the columns' sums of squares into the inverses of their norms about the mean, zero for constant
+// columns, and the sums into means. Returns whether there are constant ones.
 template <class F>
-void invert_norms(const Moments<F>& x, std::int64_t n, std::int64_t k) {
-  for (std::int64_t j = 0; j < k; ++j)
-    x.squares[j] = 1 / std::sqrt(x.squares[j] - x.sums[j] * (x.sums[j] / n));
+bool invert_norms(const Moments<F>& x, std::int64_t n, std::int64_t k) {
+  bool found = false;
+  for (std::int64_t j = 0; j < k; ++j) {
+    const double mean = x.sums[j] / n;
+    const bool still = is_constant(x, j);
+    x.squares[j] = still ? 0 : 1 / std::sqrt(x.squares[j] - x.sums[j] * mean);
+    x.sums[j] = mean;
+    found |= still;
+  }
+  return found;
 }
 
 // out (k_u, k_v) from the moments, `constant` where a column is.
 template <class F>
 void finish(const Moments<F>& u, const Moments<F>& v, const double* products, std::int64_t n, std::int64_t k_u,
             std::int64_t k_v, double constant, F* out) {
-  const bool same = u.sums == v.sums;
-  invert_norms(u, n, k_u);
-  if (!same) invert_norms(v, n, k_v);
+  const bool same = u.sums == v.sums, still_u = invert_norms(u, n, k_u);
+  const bool still = same ? still_u : invert_norms(v, n, k_v) | still_u;
+  const double *means = v.sums, *inverses = v.squares;
   for (std::int64_t i = 0; i < k_u; ++i) {
-    const double mean = u.sums[i] / n, inverse = u.squares[i];
+    const double sum = u.sums[i] * n, inverse = u.squares[i];
     for (std::int64_t j = 0; j < k_v; ++j) {
-      double r = (products[j * u.stride + i] - mean * v.sums[j]) * (inverse * v.squares[j]);
+      double r = (products[j * u.stride + i] - sum * means[j]) * (inverse * inverses[j]);
       r = r > 1 ? 1 : r;
       r = r < -1 ? -1 : r;
-      r = is_constant(u, i) || is_constant(v, j) ? constant : r;
-      // Two sums of squares taken in different orders are not quite the same.
-      out[i * k_v + j] = same && i == j && r > 0 ? F(1) : static_cast<F>(r);
+      out[i * k_v + j] = static_cast<F>(r);
     }
+    // Two sums of squares taken in different orders are not quite the same.
+    if (same && out[i * k_v + i] > 0) out[i * k_v + i] = 1;
   }
+  if (!still) return;
+  for (std::int64_t i = 0; i < k_u; ++i)
+    for (std::int64_t j = 0; j < k_v; ++j)
+      if (is_constant(u, i) || is_constant(v, j)) out[i * k_v + j] = static_cast<F>(constant);
 }
 
 // copy (n, stride) = x less its first row, over about its largest size: numbers whose squares are safe.
@@ -369,7 +450,7 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
     for (std::int64_t problem = 0; problem < problems; ++problem) {
       Columns<F> x = columns(u, k_u, problem), y = columns(v, k_v, problem);
       const bool same = u == v, more = problem + 1 < problems;
-      const F *ahead_u = more ? x.values + n * k_u : nullptr, *ahead_v = more && !same ? y.values + n * k_v : nullptr;
+      const F *ahead_u = x.values + (more ? n * k_u : 0), *ahead_v = y.values + (more ? n * k_v : 0);
       if (by_rank) {
         const auto rank = [&](const Columns<F>& columns, F* copy, std::int64_t stride) {
           rank_columns(columns, n, workspace.ranking(thread), workspace.spare(thread), workspace.ranks(thread));

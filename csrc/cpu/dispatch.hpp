@@ -204,7 +204,7 @@ struct Operations {
   Center<float> center_f32;
   Center<double> center_f64;
 
-  // x (n, d_x), y (n, d_y), few items -> the five of core::linear_hsics.
+  // x (n, d_x), y (n, d_y), few items -> the five of core::linear_hsics, and CKA behind them.
   template <class F>
   using LinearHsics = void (*)(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n,
                                bool debiased, double* hsics);

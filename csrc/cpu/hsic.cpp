@@ -130,6 +130,7 @@ void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, st
   core::DIPTYCH_ISA::standardize(x, n, d_x, standard_x);
   core::DIPTYCH_ISA::standardize(y, n, d_y, standard_y);
   core::DIPTYCH_ISA::linear_hsics(standard_x, d_x, standard_y, d_y, n, debiased, hsics);
+  hsics[5] = hsics[0] / (std::sqrt(hsics[1]) * std::sqrt(hsics[2]));
 }
 
 template void center(const float*, std::int64_t, std::int64_t, bool, float*, float*, double*, int);

@@ -58,15 +58,15 @@ def center_columns(x: torch.Tensor, per_column: bool) -> tuple[torch.Tensor, tor
 
 
 class Hsics(NamedTuple):
-    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; then the biased last two.
+    """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; the biased last two; CKA.
 
-    ``values`` is (5,) float64; the last two are what the unbiased estimator's rounding is measured against.
+    ``values`` is (6,) float64; the biased ones are what the unbiased estimator's rounding is measured against.
     ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in item space
     XXᵀ, YYᵀ and an empty tensor.
     """
 
     values: torch.Tensor
-    products: tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+    products: tuple[torch.Tensor, torch.Tensor, torch.Tensor] | None
 
 
 def in_item_space(x: torch.Tensor, y: torch.Tensor) -> bool:
@@ -76,14 +76,13 @@ def in_item_space(x: torch.Tensor, y: torch.Tensor) -> bool:
 
 def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool = False) -> Hsics:
     """HSICs of two representations as they are, and the products they are made of if ``keep``."""
-    n, columns = len(x), x.shape[1] + y.shape[1]
-    none = x.new_empty(0, 0)
-    if not keep and x.device.type == "cpu" and n * n * columns <= _SMALL:
-        out = torch.empty(5, dtype=torch.float64)
+    n, d_x = x.shape
+    if not keep and n * n * (d_x + y.shape[1]) <= _SMALL and x.device.type == "cpu":
+        out = torch.empty(6, dtype=torch.float64)
         _cpu.linear_hsics(numpy_view(x.contiguous()), numpy_view(y.contiguous()), debiased, numpy_view(out))
-        return Hsics(out, (none, none, none))
+        return Hsics(out, None)
     x, y = standardized(x)[0], standardized(y)[0]
-    products = (none, none, none)
+    products = None
     if keep:
         products = kept_products(x, y)
         left, right = products[:2] if in_item_space(x, y) else products[2:] * 2
@@ -94,7 +93,7 @@ def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool = 
     else:
         sums = torch.stack([_cross_sum(x, y), _self_sum(x), _self_sum(y)])
     sums = sums.double()
-    return Hsics(torch.cat([_unbiased(x, y, sums) if debiased else sums, sums[1:]]), products)
+    return Hsics(with_ratio(_unbiased(x, y, sums) if debiased else sums, sums[1:]), products)
 
 
 def kept_products(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -115,16 +114,17 @@ def _unbiased(x: torch.Tensor, y: torch.Tensor, sums: torch.Tensor) -> torch.Ten
     return sums - n / (n - 2) * diagonals + totals / ((n - 1) * (n - 2))
 
 
-def ratio(hsics: torch.Tensor) -> torch.Tensor:
-    """CKA out of the three HSICs."""
-    return hsics[0] / (torch.sqrt(hsics[1]) * torch.sqrt(hsics[2]))
+def with_ratio(hsics: torch.Tensor, biased: torch.Tensor) -> torch.Tensor:
+    """Put the HSICs (3,), the biased ones (2,) and CKA together, (6,)."""
+    cka = hsics[0] / (torch.sqrt(hsics[1]) * torch.sqrt(hsics[2]))
+    return torch.cat([hsics, biased, cka[None]])
 
 
 def check_hsics(hsics: torch.Tensor, dtype: torch.dtype, **representations: torch.Tensor) -> None:
     """Refuse representations whose HSIC with themselves is not a number or zero, by name."""
     values = hsics.detach().tolist()
     rounding = _ROUNDINGS * torch.finfo(dtype).eps
-    for (name, x), own, biased in zip(representations.items(), values[1:3], values[3:], strict=True):
+    for (name, x), own, biased in zip(representations.items(), values[1:3], values[3:5], strict=True):
         if own > rounding * biased > 0:
             continue
         _checks.finite(name, x)

@@ -5,7 +5,7 @@ import torch
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops._hsic import check_hsics, in_item_space, kept_products, linear_hsics, ratio, standardized
+from diptych.ops._hsic import check_hsics, in_item_space, kept_products, linear_hsics, standardized
 from diptych.ops._precision import without_autocast
 
 
@@ -63,8 +63,10 @@ def linear_cka(
     least = 4 if debiased else 2
     if tensor_x.shape[0] < least:
         raise ValueError(f"x: expected at least {least} items, found {tensor_x.shape[0]}")
-    dtype = torch.promote_types(tensor_x.dtype, tensor_y.dtype)
-    tensor_x, tensor_y = tensor_x.to(dtype), tensor_y.to(dtype)
+    dtype = tensor_x.dtype
+    if tensor_y.dtype != dtype:
+        dtype = torch.promote_types(dtype, tensor_y.dtype)
+        tensor_x, tensor_y = tensor_x.to(dtype), tensor_y.to(dtype)
     if check is None:
         check = tensor_x.device.type == "cpu"
     run = choose("linear_cka", tensor_x.device, backend, {"torch": _run_torch})
@@ -98,10 +100,13 @@ def unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
 def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, ...]:
     # The first call of any custom operator imports a thousand modules, which takes a second: where
     # nobody differentiates or compiles, the plain function does the same.
-    keep = torch.is_grad_enabled() and (x.requires_grad or y.requires_grad)
+    differentiable = x.requires_grad or y.requires_grad
+    keep = differentiable and torch.is_grad_enabled()
     if not keep and not torch.compiler.is_compiling():
-        hsics = linear_hsics(x.detach(), y.detach(), debiased).values
-        return ratio(hsics).to(x.dtype), hsics
+        if differentiable:
+            x, y = x.detach(), y.detach()
+        hsics = linear_hsics(x, y, debiased).values
+        return hsics[5].to(x.dtype), hsics
     return _linear_cka(x, y, debiased, keep)
 
 
@@ -110,11 +115,12 @@ _Five = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tens
 
 @torch.library.custom_op("diptych::linear_cka", mutates_args=())
 def _linear_cka(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool) -> _Five:
-    """CKA, the five HSICs, and the products that the derivative takes: empty unless ``keep``."""
+    """CKA, the HSICs, and the products that the derivative takes: empty unless ``keep``."""
     hsics, products = linear_hsics(x.detach(), y.detach(), debiased, keep)
-    if not keep:
-        products = (x.new_empty(0, 0), x.new_empty(0, 0), x.new_empty(0, 0))  # outputs share no memory
-    return ratio(hsics).to(x.dtype), hsics, *products
+    if products is None:
+        products = (x.new_empty(0, 0), x.new_empty(0, 0), x.new_empty(0, 0))
+    # Outputs of an operator share no memory.
+    return hsics[5].to(x.dtype, copy=True), hsics, *products
 
 
 @_linear_cka.register_fake
@@ -126,7 +132,7 @@ def _(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool) -> _Five:
     elif in_item_space(x, y):
         shapes = ((n, n), (n, n), (0, 0))
     first, second, third = (x.new_empty(shape) for shape in shapes)
-    return x.new_empty(()), x.new_empty(5, dtype=torch.float64), first, second, third
+    return x.new_empty(()), x.new_empty(6, dtype=torch.float64), first, second, third
 
 
 def _setup_context(ctx, inputs, output) -> None:  # type: ignore[no-untyped-def]
@@ -160,7 +166,7 @@ def _linear_cka_slopes(
     if product_x.numel() == 0:
         product_x, product_y, cross = kept_products(x, y)
     norm = (1 / (torch.sqrt(hsics[1]) * torch.sqrt(hsics[2]))).to(x.dtype)
-    own_x, own_y = (ratio(hsics) / hsics[1:3]).to(x.dtype)
+    own_x, own_y = (hsics[5] / hsics[1:3]).to(x.dtype)
     slope_x, slope_y = x.new_empty(0), x.new_empty(0)
     # d CKA/dx = CKA (d xy / xy - d xx / (2 xx)), written without dividing by xy, which may be zero. The
     # derivative by the scale is zero: CKA does not depend on it.

@@ -7,7 +7,7 @@ import torch
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops._hsic import check_hsics, ratio, standardized, upper_sum
+from diptych.ops._hsic import check_hsics, standardized, upper_sum, with_ratio
 from diptych.ops._pair_distances import median_squared_distance, squared_distances, squared_norms, tile_bounds
 from diptych.ops._precision import full_precision
 from diptych.ops.linear_cka import biased_hsic, unbiased_hsic
@@ -105,7 +105,7 @@ def reference(
 class _Sums(NamedTuple):
     """What a pass over the kernels leaves.
 
-    ``cka`` (); ``hsics`` (5,) as :func:`diptych.ops._hsic.linear_hsics`; ``rates`` (2,), 1 / (2 s²) of the
+    ``cka`` (); ``hsics`` (6,) as in :class:`diptych.ops._hsic.Hsics`; ``rates`` (2,), 1 / (2 s²) of the
     standardised data; ``rows`` (2, n), the kernels' row sums, and ``shifts`` (2,), what was taken off their
     entries before. All float64 but the first.
     """
@@ -135,7 +135,7 @@ def _rbf_cka(x: torch.Tensor, y: torch.Tensor, sigma: float, median: bool, debia
 
 @_rbf_cka.register_fake
 def _(x: torch.Tensor, y: torch.Tensor, sigma: float, median: bool, debiased: bool) -> _Five:
-    shapes = ((5,), (2,), (2, x.shape[0]), (2,))
+    shapes = ((6,), (2,), (2, x.shape[0]), (2,))
     hsics, rates, rows, shifts = (x.new_empty(shape, dtype=torch.float64) for shape in shapes)
     return x.new_empty(()), hsics, rates, rows, shifts
 
@@ -176,7 +176,7 @@ def _cka(x: torch.Tensor, y: torch.Tensor, sigma: float, median: bool, debiased:
         sums += torch.stack([upper_sum(product) for product in products])
     shifts = shifts.to(dtype).double()
     hsics = _hsics(sums, rows, shifts, debiased)
-    return _Sums(ratio(hsics).to(dtype), hsics, rates, rows, shifts)
+    return _Sums(hsics[5].to(dtype, copy=True), hsics, rates, rows, shifts)
 
 
 def _rate(x: torch.Tensor, inverse: torch.Tensor | float, sigma: float, median: bool) -> torch.Tensor:
@@ -190,15 +190,15 @@ def _kernel(x: torch.Tensor, norms: torch.Tensor, start: int, stop: int, rate: t
 
 
 def _hsics(sums: torch.Tensor, rows: torch.Tensor, shifts: torch.Tensor, debiased: bool) -> torch.Tensor:
-    """HSIC (5,) from the sums of products (3,) and the row sums (2, n) of shifted kernels."""
+    """HSICs (6,) from the sums of products (3,) and the row sums (2, n) of shifted kernels."""
     n = rows.shape[1]
     biased = _combine(sums, rows, 1 / n, 1 / n**2)
     if not debiased:
-        return torch.cat([biased, biased[1:]])
+        return with_ratio(biased, biased[1:])
     corner = 1 - shifts  # every diagonal entry
     sums = sums - n * torch.stack([corner[0] * corner[1], corner[0].square(), corner[1].square()])
     unbiased = _combine(sums, rows - corner[:, None], 1 / (n - 2), 1 / ((n - 1) * (n - 2)))
-    return torch.cat([unbiased, biased[1:]])
+    return with_ratio(unbiased, biased[1:])
 
 
 def _combine(sums: torch.Tensor, rows: torch.Tensor, per_row: float, per_total: float) -> torch.Tensor:
@@ -228,7 +228,7 @@ def _rbf_cka_slopes(
     (x, inverse_x), (y, inverse_y) = standardized(x), standardized(y)
     n, items = len(x), [(z, squared_norms(z)) for z in (x, y)]
     norm = 1 / (torch.sqrt(hsics[1]) * torch.sqrt(hsics[2]))
-    own = ratio(hsics) / hsics[1:3]
+    own = hsics[5] / hsics[1:3]
     slopes = [torch.zeros_like(z) if need else z.new_empty(0) for z, need in ((x, need_x), (y, need_y))]
     if debiased:
         rows = rows - (1 - shifts[:, None])
