@@ -7,7 +7,7 @@ import csv
 import re
 from pathlib import Path
 
-from readme_table import RESULTS, ROOT, between
+from readme_table import RESULTS, ROOT, between, seconds
 
 PAGE = ROOT / "docs" / "ops.md"
 
@@ -56,15 +56,6 @@ def figures(op: str, folder: Path = RESULTS) -> str:
 def not_gpu(rows: list[dict[str, str]]) -> int:
     """How many rows come from a CPU's results."""
     return sum(not row["file"].startswith("gpu_") for row in rows)
-
-
-def seconds(value: str) -> str:
-    """A time in the unit that suits it."""
-    number = float(value)
-    for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number / 1e-9:.3g} ns"
 
 
 def updated(page: str, folder: Path = RESULTS) -> str:

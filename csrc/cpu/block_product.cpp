@@ -1,28 +1,11 @@
 #include "kernels.hpp"
+#include "registers.hpp"
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kVectorBytes = 64, kSums = 16;  // bytes of a register, and how many to spend on sums
-#elif defined(__AVX__)
-constexpr int kVectorBytes = 32, kSums = 8;
-#else
-constexpr int kVectorBytes = 16, kSums = 8;
-#endif
-
-// A register full of numbers. Two plain types: on a dependent one the attribute is ignored.
-template <class F>
-struct RegisterOf;
-template <>
-struct RegisterOf<float> {
-  typedef float type __attribute__((vector_size(kVectorBytes)));
-};
-template <>
-struct RegisterOf<double> {
-  typedef double type __attribute__((vector_size(kVectorBytes)));
-};
+constexpr int kSums = kVectorBytes == 64 ? 16 : 8;  // registers to spend on sums
 
 // Registers that hold kBlockWidth numbers, and rows of the matrix whose sums then fit at once.
 template <class F>
@@ -35,18 +18,17 @@ constexpr int kRows = kSums / kParts<F> < 8 ? kSums / kParts<F> : 8;
 // (Registers are moved one by one: an array moved as a whole stays in memory.)
 template <int rows, class F>
 void multiply_rows(const F* matrix, const F* x, std::int64_t n, F* out) {
-  using Register = typename RegisterOf<F>::type;
   constexpr int parts = kParts<F>, lanes = kVectorBytes / sizeof(F);
-  Register sums[rows][parts] = {};
+  Register<F> sums[rows][parts] = {};
   for (std::int64_t j = 0; j < n; ++j)
     for (int p = 0; p < parts; ++p) {
-      Register part;
+      Register<F> part;
       __builtin_memcpy(&part, x + j * kBlockWidth + p * lanes, sizeof part);
       for (int r = 0; r < rows; ++r) sums[r][p] += matrix[r * n + j] * part;
     }
   for (int r = 0; r < rows; ++r)
     for (int p = 0; p < parts; ++p)
-      __builtin_memcpy(out + r * kBlockWidth + p * lanes, &sums[r][p], sizeof(Register));
+      __builtin_memcpy(out + r * kBlockWidth + p * lanes, &sums[r][p], sizeof(Register<F>));
 }
 
 }  // namespace

@@ -1,0 +1,281 @@
+// Moments and products of the columns of two tall matrices, in one pass over both.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels.hpp"
+#include "registers.hpp"
+
+namespace diptych::cpu::DIPTYCH_ISA {
+
+// Columns of v that are summed at once: as many as there are registers for.
+constexpr int kMaxColumns = kVectorBytes == 64 ? 16 : 6;
+
+// Whether there are registers enough for a fused pass: a sum per column, and ten more.
+constexpr bool kFused = kMaxColumns == 16;
+
+template <class F>
+constexpr int kLanes = kVectorBytes / sizeof(F);
+
+// Rows summed in the data's own type before the sum moves into double: short enough that float32 keeps six
+// digits, long enough that the conversion costs nothing.
+constexpr std::int64_t kRun = 64;
+
+constexpr std::int64_t padded(std::int64_t count, std::int64_t multiple) {
+  return (count + multiple - 1) / multiple * multiple;
+}
+
+// One problem's (n, k) numbers, rows `stride` apart. A register loaded near a row's end reaches into the next
+// row; its lanes past column k hold numbers of no use. From row `safe` on it would reach past the data.
+template <class F>
+struct Columns {
+  const F* values;
+  std::int64_t k, stride, safe;
+};
+
+// What is kept of a matrix's columns, all (stride,) long: the shift that was taken off, and of the shifted
+// numbers the sums, the sums of squares and the union of their bits, zero in a constant column alone.
+template <class F>
+struct Moments {
+  Register<F>* shift;
+  typename RegisterOf<F>::Bits* bits;
+  double *sums, *squares;
+  F* rows;  // (kRun, stride) shifted numbers
+  std::int64_t stride;
+};
+
+template <class F>
+inline Register<F> load(const F* from) {
+  Register<F> result;
+  std::memcpy(&result, from, sizeof result);
+  return result;
+}
+
+template <class F>
+inline void store(Register<F> value, F* to) {
+  std::memcpy(to, &value, sizeof value);
+}
+
+// Row i of the columns from j on.
+template <class F>
+inline Register<F> load_row(const Columns<F>& x, std::int64_t i, std::int64_t j) {
+  const F* from = x.values + i * x.stride + j;
+  if (i < x.safe) return load(from);
+  F last[kLanes<F>] = {};
+  const std::int64_t width = x.k - j < kLanes<F> ? x.k - j : kLanes<F>;
+  for (std::int64_t lane = 0; lane < width; ++lane) last[lane] = from[lane];
+  return load(last);
+}
+
+// Chooses a point near the columns' means: the mean of every eighth row, or of all if they are few. It lies
+// within sqrt(n/m) standard deviations of the mean when m of n rows are taken, so that what the sums of
+// shifted numbers lose to cancellation is below n/m = 8 roundings. Exact where a column is constant.
+template <class F>
+void choose_shifts(const Columns<F>& x, std::int64_t n, const Moments<F>& out) {
+  const std::int64_t step = n < 128 ? 1 : 8, count = (n + step - 1) / step;
+  for (std::int64_t j = 0; j < x.k; j += kLanes<F>) {
+    const Register<F> first = load_row(x, 0, j);
+    double sums[kLanes<F>] = {};
+    for (std::int64_t start = 0; start < n; start += step * kRun) {
+      const std::int64_t stop = start + step * kRun < n ? start + step * kRun : n;
+      Register<F> run = {};
+      for (std::int64_t i = start; i < stop; i += step) run += load_row(x, i, j) - first;
+      for (int lane = 0; lane < kLanes<F>; ++lane) sums[lane] += run[lane];
+    }
+    Register<F> shift = first;
+    for (int lane = 0; lane < kLanes<F>; ++lane) shift[lane] += static_cast<F>(sums[lane] / count);
+    out.shift[j / kLanes<F>] = shift;
+  }
+}
+
+template <class F>
+void clear(const Moments<F>& out) {
+  std::memset(out.bits, 0, sizeof(F) * out.stride);
+  std::memset(out.sums, 0, 2 * sizeof(double) * out.stride);
+}
+
+// Shifts rows start..stop, at most kRun, into out.rows and adds to the columns' moments.
+template <class F>
+void shift_rows(const Columns<F>& x, std::int64_t start, std::int64_t stop, const Moments<F>& out) {
+  constexpr int chains = 4;  // of additions that need not wait for each other
+  const std::int64_t stride = x.stride, stride_out = out.stride;
+  for (std::int64_t j = 0; j < x.k; j += kLanes<F>) {
+    const Register<F> shift = out.shift[j / kLanes<F>];
+    typename RegisterOf<F>::Bits bits = out.bits[j / kLanes<F>];
+    Register<F> sums[chains], squares[chains];
+    for (int c = 0; c < chains; ++c) sums[c] = squares[c] = Register<F>{};
+    F* row = out.rows + j;
+    const auto take = [&](int c, Register<F> value) {
+      value -= shift;
+      bits |= (typename RegisterOf<F>::Bits)value;
+      sums[c] += value;
+      squares[c] += value * value;
+      store(value, row);
+      row += stride_out;
+    };
+    std::int64_t i = start;
+    const std::int64_t whole = stop < x.safe ? stop : x.safe;
+    for (const F* from = x.values + i * stride + j; i + chains <= whole; i += chains)
+      for (int c = 0; c < chains; ++c, from += stride) take(c, load(from));
+    for (; i < stop; ++i) take(0, load_row(x, i, j));
+    out.bits[j / kLanes<F>] = bits;
+    const Register<F> sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
+    const Register<F> square = (squares[0] + squares[1]) + (squares[2] + squares[3]);
+    for (int lane = 0; lane < kLanes<F>; ++lane) {
+      out.sums[j + lane] += sum[lane];
+      out.squares[j + lane] += square[lane];
+    }
+  }
+}
+
+// sums[c][lane] += sum_i u[i, lane] v[i, c] for `columns` columns of v and one register of u's.
+template <int columns, class F>
+void multiply(const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v, std::int64_t rows,
+              double* sums, std::int64_t stride_sums) {
+  Register<F> run[columns];
+  const Register<F> first = load(u);
+  for (int c = 0; c < columns; ++c) run[c] = first * v[c];
+  for (std::int64_t i = 1; i < rows; ++i) {
+    u += stride_u;
+    v += stride_v;
+    const Register<F> row = load(u);
+    for (int c = 0; c < columns; ++c) run[c] += row * v[c];
+  }
+  for (int c = 0; c < columns; ++c)
+    for (int lane = 0; lane < kLanes<F>; ++lane) sums[c * stride_sums + lane] += run[c][lane];
+}
+
+// What shift_rows and multiply do together, for columns that fit one register each: every number is loaded
+// once. `products` has one row of a register's width per column of y.
+template <int columns, class F>
+void shift_and_multiply(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
+                        const Moments<F>& of_x, const Moments<F>& of_y, double* products,
+                        const F* ahead_x, const F* ahead_y) {
+  using Bits = typename RegisterOf<F>::Bits;
+  const Register<F> shift_x = of_x.shift[0], shift_y = of_y.shift[0];
+  Bits bits_x = of_x.bits[0], bits_y = of_y.bits[0];
+  Register<F> sum_x = {}, sum_y = {}, square_x = {}, square_y = {}, run[columns];
+  for (int c = 0; c < columns; ++c) run[c] = Register<F>{};
+  F* row = of_y.rows;
+  const auto take = [&](Register<F> a, Register<F> b) {
+    a -= shift_x;
+    b -= shift_y;
+    store(b, row);
+    bits_x |= (Bits)a;
+    bits_y |= (Bits)b;
+    sum_x += a;
+    sum_y += b;
+    square_x += a * a;
+    square_y += b * b;
+    for (int c = 0; c < columns; ++c) run[c] += a * row[c];
+    row += kLanes<F>;
+  };
+  const std::int64_t safe = x.safe < y.safe ? x.safe : y.safe, whole = stop < safe ? stop : safe;
+  const std::int64_t stride_x = x.stride, stride_y = y.stride;
+  const F *from_x = x.values + start * stride_x, *from_y = y.values + start * stride_y;
+  std::int64_t i = start;
+  ahead_x += start * stride_x;
+  ahead_y += start * stride_y;
+  for (; i < whole; ++i, from_x += stride_x, from_y += stride_y) {
+    __builtin_prefetch(ahead_x + (i - start) * stride_x, 0, 2);
+    __builtin_prefetch(ahead_y + (i - start) * stride_y, 0, 2);
+    take(load(from_x), load(from_y));
+  }
+  for (; i < stop; ++i) take(load_row(x, i, 0), load_row(y, i, 0));
+  of_x.bits[0] = bits_x;
+  of_y.bits[0] = bits_y;
+  for (int lane = 0; lane < kLanes<F>; ++lane) {
+    of_x.sums[lane] += sum_x[lane];
+    of_y.sums[lane] += sum_y[lane];
+    of_x.squares[lane] += square_x[lane];
+    of_y.squares[lane] += square_y[lane];
+  }
+  for (int c = 0; c < columns; ++c)
+    for (int lane = 0; lane < kLanes<F>; ++lane) products[c * kLanes<F> + lane] += run[c][lane];
+}
+
+template <int columns, class F>
+void shift_and_multiply_some(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
+                             const Moments<F>& of_x, const Moments<F>& of_y, double* products,
+                             const F* ahead_x, const F* ahead_y) {
+  if constexpr (columns > 1)
+    if (y.k < columns)
+      return shift_and_multiply_some<columns - 1>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
+  shift_and_multiply<columns>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
+}
+
+template <int columns, class F>
+void multiply_some(int wanted, const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v,
+                   std::int64_t rows, double* sums, std::int64_t stride_sums) {
+  if constexpr (columns > 1)
+    if (wanted < columns)
+      return multiply_some<columns - 1>(wanted, u, stride_u, v, stride_v, rows, sums, stride_sums);
+  multiply<columns>(u, stride_u, v, stride_v, rows, sums, stride_sums);
+}
+
+template <class F>
+inline bool is_constant(const Moments<F>& x, std::int64_t j) {
+  return x.bits[j / kLanes<F>][j % kLanes<F>] == 0;
+}
+
+// Whether some column that is not constant has squares that overflow, or vanish beside the smallest numbers.
+template <class F>
+bool out_of_range(const Moments<F>& x, std::int64_t k) {
+  constexpr double low = std::numeric_limits<F>::min() / std::numeric_limits<F>::epsilon();
+  for (std::int64_t j = 0; j < k; ++j)
+    if (!is_constant(x, j) && !(x.squares[j] >= low && x.squares[j] <= std::numeric_limits<F>::max())) return true;
+  return false;
+}
+
+// One pass over both matrices, kRun rows at a time: shifted into the first-level cache and multiplied there.
+// Sums are kept in the data's own type over one run of rows and in double from run to run. `ahead_u` and
+// `ahead_v` are the next problem's numbers, fetched into the cache meanwhile.
+template <class F>
+void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t n, const Moments<F>& of_u,
+                         const Moments<F>& of_v, double* products, const F* ahead_u, const F* ahead_v) {
+  constexpr int line = 64 / sizeof(F);
+  const bool same = u.values == v.values;
+  std::memset(products, 0, sizeof(double) * of_u.stride * v.k);
+  clear(of_u);
+  if (!same) clear(of_v);
+  const F* rows_v = same ? of_u.rows : of_v.rows;
+  const std::int64_t stride_v = same ? of_u.stride : of_v.stride;
+  for (std::int64_t start = 0; start < n; start += kRun) {
+    const std::int64_t stop = start + kRun < n ? start + kRun : n;
+    if constexpr (kFused)
+      if (!same && u.k <= kLanes<F> && v.k <= kLanes<F>) {
+        shift_and_multiply_some<kLanes<F>>(u, v, start, stop, of_u, of_v, products, ahead_u, ahead_v);
+        continue;
+      }
+    for (std::int64_t at = start * u.k; at < stop * u.k; at += line) __builtin_prefetch(ahead_u + at, 0, 2);
+    for (std::int64_t at = start * v.k; at < stop * v.k && !same; at += line)
+      __builtin_prefetch(ahead_v + at, 0, 2);
+    shift_rows(u, start, stop, of_u);
+    if (!same) shift_rows(v, start, stop, of_v);
+    for (std::int64_t i = 0; i < u.k; i += kLanes<F>)
+      for (std::int64_t j = 0; j < v.k; j += kMaxColumns) {
+        const int columns = static_cast<int>(v.k - j < kMaxColumns ? v.k - j : kMaxColumns);
+        multiply_some<kMaxColumns>(columns, of_u.rows + i, of_u.stride, rows_v + j, stride_v, stop - start,
+                                   products + j * of_u.stride + i, of_u.stride);
+      }
+  }
+}
+
+// Turns the columns' sums of squares into the inverses of their norms about the mean, zero for constant
+// columns, and the sums into means. Returns whether there are constant ones.
+template <class F>
+bool invert_norms(const Moments<F>& x, std::int64_t n, std::int64_t k) {
+  bool found = false;
+  for (std::int64_t j = 0; j < k; ++j) {
+    const double mean = x.sums[j] / n;
+    const bool still = is_constant(x, j);
+    x.squares[j] = still ? 0 : 1 / std::sqrt(x.squares[j] - x.sums[j] * mean);
+    x.sums[j] = mean;
+    found |= still;
+  }
+  return found;
+}
+
+}  // namespace diptych::cpu::DIPTYCH_ISA
