@@ -60,8 +60,8 @@ def center_columns(x: torch.Tensor, per_column: bool) -> tuple[torch.Tensor, tor
 class Hsics(NamedTuple):
     """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; the biased last two; CKA.
 
-    ``values`` is (6,) float64; the biased ones are what the unbiased estimator's rounding is measured against.
-    ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in item space
+    ``values`` is (6,) float64; the biased ones are what the unbiased estimator's rounding is measured
+    against. ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in item space
     XXᵀ, YYᵀ and an empty tensor.
     """
 
