@@ -61,8 +61,8 @@ class Hsics(NamedTuple):
     """HSIC of (x, y), (x, x) and (y, y), standardised, up to a common factor; the biased last two; CKA.
 
     ``values`` is (6,) float64; the biased ones are what the unbiased estimator's rounding is measured
-    against. ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in item space
-    XXᵀ, YYᵀ and an empty tensor.
+    against. ``products`` are what the derivative is made of, if it was asked for: XᵀX, YᵀY and XᵀY, or in
+    item space XXᵀ, YYᵀ and an empty tensor.
     """
 
     values: torch.Tensor
