@@ -13,6 +13,7 @@
 #include "bindings/nnls.hpp"
 #include "bindings/lasso.hpp"
 #include "bindings/hsic.hpp"
+#include "bindings/packed.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -155,20 +156,20 @@ void bind_differences(py::module_& m, Operations::Biased<T, F> Operations::*bias
 
 template <class F>
 void bind_knn(py::module_& m, Operations::Knn<F> Operations::*op) {
-  m.def("knn_affinity", [op](const Array<F>& affinity, const Array<std::int64_t>& labels,
+  m.def("knn_affinity", [op](const Array<F>& affinity, const Array<std::int64_t>& labels, std::int64_t first,
                              Array<F>& scores, Array<std::int64_t>& neighbors, int threads) {
-    const auto n = affinity.shape(0), k = neighbors.shape(1);
-    require(affinity.shape(1) == n && labels.size() == n && scores.size() == n &&
-                neighbors.shape(0) == n, "affinity, labels, scores, neighbors: n differs");
+    const auto rows = affinity.shape(0), n = affinity.shape(1), k = neighbors.shape(1);
+    require(labels.size() == n && scores.size() == rows && neighbors.shape(0) == rows && first >= 0 &&
+                first + rows <= n, "affinity, labels, scores, neighbors: n differs");
     require(k <= diptych::cpu::kMaxNeighbors, "neighbors: too many columns");
     const F* f = affinity.data();
     const std::int64_t* l = labels.data();
     F* s = scores.mutable_data();
     std::int64_t* o = neighbors.mutable_data();
     py::gil_scoped_release release;
-    (operations().*op)(f, l, n, static_cast<int>(k), s, o, usable_threads(threads));
-  }, py::arg("affinity").noconvert(), py::arg("labels").noconvert(), py::arg("scores").noconvert(),
-     py::arg("neighbors").noconvert(), py::arg("threads"));
+    (operations().*op)(f, l, n, first, rows, static_cast<int>(k), s, o, usable_threads(threads));
+  }, py::arg("affinity").noconvert(), py::arg("labels").noconvert(), py::arg("first"),
+     py::arg("scores").noconvert(), py::arg("neighbors").noconvert(), py::arg("threads"));
 }
 
 template <class F>
@@ -255,4 +256,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_lasso<double>(m, &Operations::lasso_f64, &Operations::lasso_small_f64);
   diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
+  diptych::bindings::bind_packed(m);
 }

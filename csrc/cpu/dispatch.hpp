@@ -81,10 +81,30 @@ struct Operations {
   Affinity<float, float> affinity_f32;
   Affinity<double, double> affinity_f64;
 
-  // affinity (n, n), labels (n,) -> per item the sum and the indices of its k best neighbors, -1 padded.
+  // Rows of a, b (rows, n) -> codes (rows, n) of G (core/packed.hpp), and the mean of |G| in each row (rows,).
+  template <class T>
+  using PackDifference = void (*)(const T* a, const T* b, std::int64_t rows, std::int64_t n, Difference kind,
+                                  double gamma, double offset, std::int8_t* out, double* sizes, int threads);
+  PackDifference<std::int32_t> pack_difference_i32;
+  PackDifference<float> pack_difference_f32;
+
+  // The codes (n, n) of G to those of log F / beta, in place: above the diagonal of the symmetric affinities
+  // F = exp(-beta G) of one direction, below it of the other's.
+  void (*fold_packed)(std::int8_t* codes, std::int64_t n, double beta, int threads);
+
+  // Folded codes (n, n), x (n, kBlockWidth) -> F x of one direction; F_ii = 1.
+  void (*packed_product)(const std::int8_t* codes, std::int64_t n, bool above, double beta, const float* x,
+                         float* out, int threads);
+
+  // Folded codes (n, n) -> the rows first .. first + rows of F of one direction, (rows, n).
+  void (*packed_rows)(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
+                      std::int64_t rows, float* out, int threads);
+
+  // affinity (rows, n) of the items first .. first + rows, labels (n,) -> per row the sum and the indices of
+  // its k best neighbors, -1 padded.
   template <class F>
-  using Knn = void (*)(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F* scores,
-                       std::int64_t* neighbors, int threads);
+  using Knn = void (*)(const F* affinity, const std::int64_t* labels, std::int64_t n, std::int64_t first,
+                       std::int64_t rows, int k, F* scores, std::int64_t* neighbors, int threads);
   Knn<float> knn_f32;
   Knn<double> knn_f64;
 

@@ -49,9 +49,21 @@ template <class T, class F>
 void affinity(const T* a, const T* b, std::int64_t n, Difference kind, double gamma, double beta,
               double offset, F* out_ab, F* out_ba, int threads);
 
+template <class T>
+void pack_difference(const T* a, const T* b, std::int64_t rows, std::int64_t n, Difference kind, double gamma,
+                     double offset, std::int8_t* out, double* sizes, int threads);
+
+void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads);
+
+void packed_product(const std::int8_t* codes, std::int64_t n, bool above, double beta, const float* x,
+                    float* out, int threads);
+
+void packed_rows(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
+                 std::int64_t rows, float* out, int threads);
+
 template <class F>
-void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, int k, F* scores,
-         std::int64_t* neighbors, int threads);
+void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, std::int64_t first, std::int64_t rows,
+         int k, F* scores, std::int64_t* neighbors, int threads);
 
 template <class F>
 void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t n, F* out, int threads);

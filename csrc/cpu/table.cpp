@@ -11,6 +11,8 @@ const Operations table = {
     ranks_from_products<float>, ranks_from_products<double>,
     biased<std::int32_t, float>, biased<float, float>, biased<double, double>,
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
+    pack_difference<std::int32_t>, pack_difference<float>,
+    fold_packed,               packed_product,            packed_rows,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     symmetric_range<float>,    symmetric_range<double>,

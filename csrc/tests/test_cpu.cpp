@@ -279,8 +279,8 @@ void check_knn(Operations::Knn<F> run) {
     for (const int k : {1, 8, diptych::cpu::kMaxNeighbors}) {
       std::vector<F> scores(n, F(NAN)), scores2(n, F(NAN));
       std::vector<std::int64_t> neighbors(n * k, -7), neighbors2(n * k, -7);
-      run(affinity.data(), labels.data(), n, k, scores.data(), neighbors.data(), 1);
-      run(affinity.data(), labels.data(), n, k, scores2.data(), neighbors2.data(), 2);
+      run(affinity.data(), labels.data(), n, 0, n, k, scores.data(), neighbors.data(), 1);
+      run(affinity.data(), labels.data(), n, 0, n, k, scores2.data(), neighbors2.data(), 2);
       CHECK(same_bits(scores, scores2) && neighbors == neighbors2, "threads, n " + std::to_string(n));
       for (std::int64_t i = 0; i < n; i += n < 200 ? 1 : 13) {
         const auto members = knn_by_sorting(&affinity[i * n], labels.data(), n, i, k);

@@ -44,9 +44,27 @@ def difference_affinity(
     out_ba: NDArray[Any],
     threads: int,
 ) -> None: ...
+def pack_difference(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    subtraction: bool,
+    gamma: float,
+    offset: float,
+    out: NDArray[Any],
+    sizes: NDArray[Any],
+    threads: int,
+) -> None: ...
+def fold_packed(codes: NDArray[Any], beta: float, threads: int) -> None: ...
+def packed_product(
+    codes: NDArray[Any], above: bool, beta: float, x: NDArray[Any], out: NDArray[Any], threads: int
+) -> None: ...
+def packed_rows(
+    codes: NDArray[Any], above: bool, beta: float, first: int, out: NDArray[Any], threads: int
+) -> None: ...
 def knn_affinity(
     affinity: NDArray[Any],
     labels: NDArray[Any],
+    first: int,
     scores: NDArray[Any],
     neighbors: NDArray[Any],
     threads: int,

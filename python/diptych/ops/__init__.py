@@ -15,6 +15,7 @@ from diptych.ops.minibatch_cka import MinibatchCKA, minibatch_cka
 from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
 from diptych.ops.nnls import NnlsFit, nnls
+from diptych.ops.packed_affinity import PackedAffinity, PackedDirection
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
@@ -27,6 +28,8 @@ __all__ = [
     "MinibatchCKA",
     "Neighbors",
     "NnlsFit",
+    "PackedAffinity",
+    "PackedDirection",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",

@@ -8,6 +8,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from diptych.ops._operator import is_operator
+
 #: What an op takes and gives: a numpy array, a torch tensor or a cupy array.
 Array: TypeAlias = Any
 
@@ -86,7 +88,7 @@ def _view_of_read_only(array: np.ndarray) -> torch.Tensor:
 
 def returner(value: Array) -> Callable[[torch.Tensor], Array]:
     """Return the function that turns a result into the kind of array ``value`` is."""
-    if isinstance(value, torch.Tensor):
+    if isinstance(value, torch.Tensor) or is_operator(value):
         return lambda tensor: tensor
     if type(value).__module__.partition(".")[0] == "cupy":
         import cupy

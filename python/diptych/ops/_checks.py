@@ -2,9 +2,11 @@
 
 import math
 import numbers
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
+
+from diptych.ops._operator import AffinityOperator
 
 INT32_MAX = 2**31 - 1
 FLOAT32_MAX = torch.finfo(torch.float32).max
@@ -21,9 +23,14 @@ def matrix(name: str, tensor: torch.Tensor) -> None:
 def square(name: str, tensor: torch.Tensor) -> None:
     """Demand an (n, n) matrix whose item numbers fit in int32."""
     matrix(name, tensor)
-    if tensor.shape[0] != tensor.shape[1]:
-        raise ValueError(f"{name}: expected a square (n, n) matrix, found {tuple(tensor.shape)}")
-    item_count(name, tensor.shape[0])
+    square_shape(name, tensor.shape)
+
+
+def square_shape(name: str, shape: Sequence[int]) -> None:
+    """Demand (n, n) with item numbers that fit in int32."""
+    if len(shape) != 2 or shape[0] != shape[1]:
+        raise ValueError(f"{name}: expected a square (n, n) matrix, found {tuple(shape)}")
+    item_count(name, shape[0])
 
 
 def item_count(name: str, n: int) -> None:
@@ -54,7 +61,7 @@ def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> N
         )
 
 
-def same_device(**tensors: torch.Tensor) -> None:
+def same_device(**tensors: torch.Tensor | AffinityOperator) -> None:
     """Demand that all tensors live on one device."""
     if len({tensor.device for tensor in tensors.values()}) > 1:
         listed = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())

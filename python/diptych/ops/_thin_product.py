@@ -4,10 +4,11 @@ import torch
 
 from diptych import _cpu
 from diptych.ops._arrays import numpy_view
+from diptych.ops._operator import AffinityOperator
 
 
-def thin_product(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-    """Multiply matrix (rows, n) by x (n, k) of the same dtype, k a few.
+def thin_product(matrix: torch.Tensor | AffinityOperator, x: torch.Tensor) -> torch.Tensor:
+    """Multiply matrix (rows, n), or an operator, by x (n, k) of the same dtype, k a few.
 
     On the CPU columns go sixteen at a time through a kernel that reads the matrix once for all of them;
     general GEMMs are made for other shapes and stay far below the memory's speed on this one.
@@ -15,6 +16,8 @@ def thin_product(matrix: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     Returns:
         (rows, k), new.
     """
+    if not isinstance(matrix, torch.Tensor):
+        return matrix @ x
     width = _cpu.BLOCK_WIDTH
     fits = matrix.is_contiguous() and matrix.dtype in (torch.float32, torch.float64)
     if matrix.device.type != "cpu" or not fits or x.shape[1] > 4 * width:

@@ -65,7 +65,7 @@ def difference_affinity(
     given_a, given_b = to_tensor("a", a), to_tensor("b", b)
     _checks.square("a", given_a)
     tensor_a, tensor_b = paired("a", given_a, "b", given_b, check)
-    _check_parameters(gamma, beta, offset, difference)
+    check_parameters(gamma, beta, offset, difference)
     if overwrite and out is not None:
         raise ValueError("out and overwrite: expected at most one of the two")
     dtype = result_dtype(tensor_a)
@@ -111,7 +111,8 @@ def reference(
     return (ab + ab.T) / 2, (ba + ba.T) / 2
 
 
-def _check_parameters(gamma: float, beta: float, offset: float, difference: str) -> None:
+def check_parameters(gamma: float, beta: float, offset: float, difference: str) -> None:
+    """Refuse what a difference affinity cannot be made with."""
     _checks.one_of("difference", difference, DIFFERENCES)
     _checks.positive("gamma", gamma)
     _checks.positive("beta", beta)

@@ -89,12 +89,24 @@ def reference(
     return values.masked_fill(missing, 0).sum(1), neighbors.masked_fill(missing, -1)
 
 
-def _run_cpu(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def rows(
+    affinity: torch.Tensor, labels: torch.Tensor, k: int, first: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Scores and neighbors of the items from ``first`` on, whose rows (rows, n) of the affinity are given."""
+    if affinity.device.type == "cpu":
+        return _run_cpu(affinity, labels, k, first)
+    return reference(affinity, labels, k, first)
+
+
+def _run_cpu(
+    affinity: torch.Tensor, labels: torch.Tensor, k: int, first: int = 0
+) -> tuple[torch.Tensor, torch.Tensor]:
     scores = affinity.new_empty(len(affinity))
     neighbors = torch.empty(len(affinity), k, dtype=torch.int64)
     _cpu.knn_affinity(
         numpy_view(affinity),
         numpy_view(labels),
+        first,
         numpy_view(scores),
         numpy_view(neighbors),
         torch.get_num_threads(),

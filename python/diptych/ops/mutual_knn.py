@@ -76,7 +76,7 @@ def _from_ranks(ranks: tuple[Array, Array], k: int, backend: str | None) -> floa
     _checks.same_device(**{"ranks[0]": first, "ranks[1]": second})
     _checks.integer("k", k, 1, len(first) - 1)
     run = choose("mutual_knn", first.device, backend, _FROM_RANKS)
-    return float(run(first, second, k) - len(first)) / (len(first) * k)  # an item's own rank is no neighbor
+    return float(run(first, second, k)) / (len(first) * k)
 
 
 def reference(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
@@ -119,13 +119,19 @@ def _nearest(distances: torch.Tensor, start: int, k: int) -> torch.Tensor:
     return near
 
 
+def common_neighbors(first: torch.Tensor, second: torch.Tensor, k: int) -> int | torch.Tensor:
+    """How many neighbors are among the k nearest in both, over rows (rows, n) of int32 ranks."""
+    return (_ranks_cpu if first.device.type == "cpu" else _ranks_torch)(first, second, k)
+
+
 def _ranks_cpu(first: torch.Tensor, second: torch.Tensor, k: int) -> int:
     views = numpy_view(first.contiguous()), numpy_view(second.contiguous())
-    return _cpu.common_ranks(*views, k, torch.get_num_threads())
+    # An item's own rank is 0 in both, and no neighbor.
+    return _cpu.common_ranks(*views, k, torch.get_num_threads()) - len(first)
 
 
 def _ranks_torch(first: torch.Tensor, second: torch.Tensor, k: int) -> torch.Tensor:
-    common = torch.zeros((), dtype=torch.int64, device=first.device)
+    common = torch.full((), -len(first), dtype=torch.int64, device=first.device)
     for rows, others in zip(first.split(1024), second.split(1024), strict=True):
         common += (torch.maximum(rows, others) <= k).sum()
     return common

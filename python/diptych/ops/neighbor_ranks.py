@@ -7,7 +7,8 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, empty, floating, numpy_view, returner, to_output, to_tensor
-from diptych.ops._dispatch import choose, cuda_module, stream_of
+from diptych.ops._dispatch import choose
+from diptych.ops._rank_rows import RankRows, rank_with_cuda, ranks_by_sorting
 
 # Bytes of a row block on a GPU: enough rows to fill it, whatever n is.
 _CUDA_BLOCK = 1 << 28
@@ -92,13 +93,9 @@ def reference(
             x if items is None else x[items], x, compute_mode="donot_use_mm_for_euclid_dist"
         )
     assert distances is not None
-    rows = torch.arange(distances.shape[0], device=distances.device)
-    keys = distances.clone()
-    keys[rows, rows if items is None else items] = -torch.inf
-    order = keys.argsort(dim=1, stable=True)
-    places = torch.arange(distances.shape[1], dtype=torch.int32, device=distances.device)
-    ranks = torch.empty(distances.shape, dtype=torch.int32, device=distances.device)
-    return ranks.scatter_(1, order, places.expand_as(order))
+    if items is None:
+        items = torch.arange(distances.shape[0], device=distances.device)
+    return ranks_by_sorting(distances, items)
 
 
 def _checked_items(items: Array, n: int, tensor: torch.Tensor) -> torch.Tensor:
@@ -124,77 +121,57 @@ def _run_cpu(
     if given_distances:
         _cpu.ranks(numpy_view(tensor.contiguous()), own, ranks, threads)
         return
+    if tensor.dtype == torch.float32 and items is None:
+        _rank_in_place(tensor, out)
+    else:
+        _in_blocks(RankRows(tensor), items, out, RankRows.on_cpu)
+
+
+def _rank_in_place(tensor: torch.Tensor, out: torch.Tensor) -> None:
+    """Rank all rows over their own products, whose diagonal holds the norms."""
     x = _products.centered(tensor)
     groups = _products.duplicates(x)
-    if x.dtype == torch.float32 and items is None:
-        # The products fit in the result's own memory: each row is ranked over itself.
-        products = out.view(torch.float32)
-        _products.product(x, x.T, out=products)
-        norms = products.diagonal().contiguous()
-        if groups is not None:
-            norms = norms[_products.first_of_each(groups)]
-            _products.make_duplicates_alike(products, norms, groups, groups)
-        _cpu.ranks_from_products(numpy_view(products), numpy_view(norms), None, ranks, threads)
-        return
-    norms = _products.squared_norms(x, groups)
-    every = torch.arange(len(x)) if items is None else items
-    for start, stop in _products.row_blocks(len(every), len(x), x.element_size()):
-        rows = every[start:stop]
-        products = _products.product(x[rows], x.T)
-        if groups is not None:
-            _products.make_duplicates_alike(products, norms[rows], groups[rows], groups)
-        views = numpy_view(products), numpy_view(norms), numpy_view(rows)
-        _cpu.ranks_from_products(*views, ranks[start:stop], threads)
+    products = _products.product(x, x.T, out=out.view(torch.float32))
+    norms = products.diagonal().contiguous()
+    if groups is not None:
+        norms = norms[_products.first_of_each(groups)]
+        _products.make_duplicates_alike(products, norms, groups, groups)
+    _cpu.ranks_from_products(
+        numpy_view(products), numpy_view(norms), None, numpy_view(out), torch.get_num_threads()
+    )
+
+
+def _in_blocks(
+    rows: RankRows,
+    items: torch.Tensor | None,
+    out: torch.Tensor,
+    rank: Callable[[RankRows, torch.Tensor, torch.Tensor], None],
+) -> None:
+    every = torch.arange(len(out), device=out.device) if items is None else items
+    for start, stop in _products.row_blocks(len(out), out.shape[1], rows.x.element_size()):
+        rank(rows, every[start:stop], out[start:stop])
 
 
 def _run_torch(
     tensor: torch.Tensor, given_distances: bool, items: torch.Tensor | None, out: torch.Tensor
 ) -> None:
-    rows, n = out.shape
-    every = torch.arange(n, device=tensor.device) if items is None else items
-    blocks = _products.row_blocks(rows, n, tensor.element_size())
-    if given_distances:
-        for start, stop in blocks:
-            out[start:stop] = reference(distances=tensor[start:stop], items=every[start:stop])
+    if not given_distances:
+        _in_blocks(RankRows(tensor), items, out, RankRows.by_definition)
         return
-    x = _products.centered(tensor)
-    groups = _products.duplicates(x)
-    norms = _products.squared_norms(x, groups)
-    for start, stop in blocks:
-        own = every[start:stop]
-        out[start:stop] = reference(distances=_products.squared_distances(x, norms, groups, own), items=own)
+    rows, n = out.shape
+    every = torch.arange(rows, device=tensor.device) if items is None else items
+    for start, stop in _products.row_blocks(rows, n, tensor.element_size()):
+        out[start:stop] = ranks_by_sorting(tensor[start:stop], every[start:stop])
 
 
 def _run_cuda(tensor: torch.Tensor, given_distances: bool, items: None, out: torch.Tensor) -> None:
-    cuda, n = cuda_module(), tensor.shape[0]
-    kind = "float32" if tensor.dtype == torch.float32 else "float64"
-    size_of, run = getattr(cuda, f"ranks_workspace_{kind}"), getattr(cuda, f"ranks_{kind}")
-    with torch.cuda.device(tensor.device):
-
-        def rank_block(values: torch.Tensor, norms: torch.Tensor | None, start: int, stop: int) -> None:
-            bytes_needed = size_of(stop - start, n)
-            workspace = torch.empty(bytes_needed, dtype=torch.uint8, device=values.device)
-            run(
-                values.data_ptr(),
-                0 if norms is None else norms.data_ptr(),
-                stop - start,
-                n,
-                start,
-                out[start:stop].data_ptr(),
-                workspace.data_ptr(),
-                bytes_needed,
-                stream_of(values),
-            )
-
-        blocks = _products.row_blocks(n, n, tensor.element_size(), _CUDA_BLOCK)
-        if given_distances:
-            for start, stop in blocks:
-                rank_block(tensor[start:stop].contiguous(), None, start, stop)
-            return
-        x = _products.centered(tensor)
-        norms = _products.squared_norms(x, None)
-        for start, stop in blocks:
-            rank_block(_products.product(x[start:stop], x.T), norms, start, stop)
+    n = tensor.shape[0]
+    rows = None if given_distances else RankRows(tensor)
+    for start, stop in _products.row_blocks(n, n, tensor.element_size(), _CUDA_BLOCK):
+        if rows is None:
+            rank_with_cuda(tensor[start:stop].contiguous(), None, start, out[start:stop])
+        else:
+            rows(slice(start, stop), out[start:stop])
 
 
 _IMPLEMENTATIONS: dict[str, Callable[..., None]] = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}

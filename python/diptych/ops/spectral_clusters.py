@@ -5,11 +5,11 @@ from functools import partial
 import torch
 
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, returner, to_tensor
+from diptych.ops._arrays import Array, returner, to_tensor
 from diptych.ops._dispatch import choose
 from diptych.ops._thin_product import thin_product
 from diptych.ops.kmeans import kmeans
-from diptych.ops.spectral_embedding import checked_affinity, spectral_embedding
+from diptych.ops.spectral_embedding import checked_affinity, row_sums, spectral_embedding
 from diptych.ops.spectral_embedding import reference as embedding_reference
 
 
@@ -29,7 +29,8 @@ def spectral_clusters(
     ``sklearn.cluster.SpectralClustering(affinity="precomputed")`` computes, without factorising a matrix.
 
     Args:
-        affinity: (n, n) symmetric, entries >= 0; its diagonal plays no part.
+        affinity: (n, n) symmetric, entries >= 0; its diagonal plays no part. Or an operator, as in
+            :func:`diptych.ops.spectral_embedding`.
         n_clusters: 1 to n.
         seed: Of the eigensolver's start and of the k-means restarts; the result is the same for a seed.
         n_init: k-means restarts.
@@ -80,7 +81,7 @@ def normalized_cut(affinity: Array, labels: Array) -> float:
     Shi & Malik 2000, eq. 2, for any number of clusters; the diagonal of the affinity plays no part.
 
     Args:
-        affinity: (n, n) symmetric.
+        affinity: (n, n) symmetric, or an operator.
         labels: (n,) integers >= 0.
 
     Returns:
@@ -93,17 +94,17 @@ def normalized_cut(affinity: Array, labels: Array) -> float:
         ValueError: Not square, on different devices, or labels of another length or negative.
         TypeError: Not an array of real numbers, or labels that are not integers.
     """
-    tensor = floating(to_tensor("affinity", affinity)).detach()
-    _checks.square("affinity", tensor)
+    tensor = checked_affinity(affinity, check=False)
     tags = to_tensor("labels", labels)
     if tags.is_floating_point() or tags.dtype == torch.bool:
         raise TypeError(f"labels: expected integers, found {tags.dtype}")
     _checks.same_device(affinity=tensor, labels=tags)
     tags = tags.long()
-    if tags.shape != (len(tensor),) or bool((tags < 0).any()):
-        raise ValueError(f"labels: expected {len(tensor)} integers >= 0, found shape {tuple(tags.shape)}")
+    n = tensor.shape[0]
+    if tags.shape != (n,) or bool((tags < 0).any()):
+        raise ValueError(f"labels: expected {n} integers >= 0, found shape {tuple(tags.shape)}")
     members = torch.nn.functional.one_hot(tags).to(tensor.dtype)
     within = (members * thin_product(tensor, members)).sum(0) - members.T @ tensor.diagonal()
-    volume = members.T @ (tensor.sum(1) - tensor.diagonal())
+    volume = members.T @ (row_sums(tensor) - tensor.diagonal())
     share = torch.where(volume > 0, within / volume, torch.ones_like(volume))
     return float((1 - share.double()).sum())

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from functools import partial
+from operator import matmul
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
@@ -11,10 +12,14 @@ from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_tensor
 from diptych.ops._dispatch import asking_is_cheap, choose
+from diptych.ops._operator import AffinityOperator, is_operator
 from diptych.ops._thin_product import thin_product
 
-#: (n, n) matrix and (n, k) vectors to their product.
-Multiply: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+#: What a symmetric affinity comes as inside.
+Affinity: TypeAlias = torch.Tensor | AffinityOperator
+
+#: (n, n) affinity and (n, k) vectors to their product.
+Multiply: TypeAlias = Callable[[Affinity, torch.Tensor], torch.Tensor]
 
 # Vectors multiplied at once: a pass over the affinity costs little more for 16 vectors than for one.
 _BLOCK = 16
@@ -57,7 +62,9 @@ def spectral_embedding(
     (Golub & Van Loan, sec. 10.3), so F is only ever multiplied by thin blocks of vectors.
 
     Args:
-        affinity: (n, n) symmetric, entries >= 0; float32 or float64.
+        affinity: (n, n) symmetric, entries >= 0; float32 or float64. Or anything symmetric with
+            ``shape``, torch ``dtype`` and ``device``, ``diagonal()`` and ``@ x`` for (n, k) tensors, such as
+            the directions of a :class:`diptych.ops.PackedAffinity`; its entries are not checked.
         n_components: Eigenvectors wanted, the constant one included; 1 to n.
         seed: Of the random starting block. Signs are fixed: each vector's largest entry is positive.
         tolerance: Residual |S v - lambda v| at which to stop; the eigenvalues are in [-1, 1].
@@ -88,17 +95,23 @@ def spectral_embedding(
     return SpectralEmbedding(give_back(coordinates), give_back(eigenvalues), residual, passes)
 
 
-def reference(affinity: torch.Tensor, n_components: int) -> tuple[torch.Tensor, torch.Tensor]:
+def reference(affinity: Affinity, n_components: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition: coordinates and eigenvalues from a dense eigendecomposition in float64."""
+    n, device = affinity.shape[0], affinity.device
+    if not isinstance(affinity, torch.Tensor):
+        affinity = affinity @ torch.eye(n, dtype=affinity.dtype, device=device)
     operator = _NormalizedAffinity(affinity.double())
-    identity = torch.eye(len(affinity), dtype=torch.float64, device=affinity.device)
+    identity = torch.eye(n, dtype=torch.float64, device=device)
     values, vectors = torch.linalg.eigh(operator(identity))
     values, vectors = values.flip(0)[:n_components], vectors.flip(1)[:, :n_components]
     return _fix_signs(vectors) * operator.scale[:, None], values
 
 
-def checked_affinity(affinity: Array, check: bool | None) -> torch.Tensor:
+def checked_affinity(affinity: Array, check: bool | None) -> Affinity:
     """View an affinity as a square floating tensor; refuse what no graph has, where asked to."""
+    if is_operator(affinity):
+        _checks.square_shape("affinity", affinity.shape)
+        return affinity
     tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
     if tensor.device.type == "cpu" if check is None else check:
@@ -128,11 +141,11 @@ class _NormalizedAffinity:
     Items without any affinity are components of their own: they are fixed by the product, as in SciPy.
     """
 
-    def __init__(self, affinity: torch.Tensor, multiply: Multiply = torch.matmul) -> None:
+    def __init__(self, affinity: Affinity, multiply: Multiply = matmul) -> None:
         self.affinity = affinity
         self.multiply = multiply
         self.diagonal = affinity.diagonal()
-        self.degrees = affinity.sum(1) - self.diagonal
+        self.degrees = row_sums(affinity) - self.diagonal
         self.isolated = self.degrees <= 0
         self.scale = torch.where(self.isolated, torch.ones_like(self.degrees), self.degrees.rsqrt())
         self.passes = 0
@@ -154,9 +167,9 @@ class _NormalizedAffinity:
 
 
 def _embed(
-    affinity: torch.Tensor, k: int, seed: int, tolerance: float, multiply: Multiply = torch.matmul
+    affinity: Affinity, k: int, seed: int, tolerance: float, multiply: Multiply = matmul
 ) -> tuple[torch.Tensor, torch.Tensor, float, int]:
-    n = len(affinity)
+    n = affinity.shape[0]
     if n <= max(_DENSE, 8 * k):
         coordinates, values = reference(affinity, k)
         return coordinates.to(affinity.dtype), values.to(affinity.dtype), 0.0, 1
@@ -169,12 +182,20 @@ def _embed(
         values, vectors, residual = _lanczos(operator, start, k, tolerance)
         if residual <= tolerance:
             coordinates = _fix_signs(vectors[:k].T) * operator.scale[:, None]
-            return coordinates, values[:k].to(affinity), residual, operator.passes
+            return coordinates, values[:k].to(start), residual, operator.passes
         start = vectors[1:]
     raise RuntimeError(
         f"spectral_embedding: no convergence after {operator.passes} passes, "
         f"residual {residual:.2g} is above the tolerance {tolerance:.2g}"
     )
+
+
+def row_sums(affinity: Affinity) -> torch.Tensor:
+    """The sum of each row, (n,)."""
+    if isinstance(affinity, torch.Tensor):
+        return affinity.sum(1)
+    ones = torch.ones(affinity.shape[0], 1, dtype=affinity.dtype, device=affinity.device)
+    return (affinity @ ones)[:, 0]
 
 
 def _lanczos(

@@ -6,6 +6,7 @@ import torch
 
 from diptych import ops
 from diptych.ops import _products
+from diptych.ops._rank_rows import RankRows
 
 DISTANCES = ("neighborhood", "max", "local")
 
@@ -61,6 +62,51 @@ def distance_matrix(x: torch.Tensor, distance: str, *, published: bool = False) 
     if published:
         return distances.square_().div_(scales[:, None]).div_(scales)
     return distances.div_(scales[:, None])
+
+
+class DistanceRows:
+    """Any rows of :func:`distance_matrix`, without the matrix.
+
+    ``"max"`` and the published local scaling need a number from every row first: a pass of their own, of
+    O(n² d) time, when the object is made.
+    """
+
+    def __init__(self, x: torch.Tensor, distance: str, *, published: bool = False) -> None:
+        self.n, self._distance, self._published = len(x), distance, published
+        if distance != "neighborhood":
+            x = _products.centered(x).float()  # before float32 loses what a large offset leaves
+        self._ranks = RankRows(x)
+        self._largest = torch.tensor(0.0)
+        self._scales: torch.Tensor | None = None
+        blocks = _products.row_blocks(self.n, self.n, 4)
+        if distance == "max":
+            largest = [self._euclidean(slice(*block)).max() for block in blocks]
+            self._largest = torch.stack(largest).max().clamp(min=torch.finfo(torch.float32).tiny)
+        elif distance == "local" and published:
+            self._scales = torch.cat([local_scales(self._euclidean(slice(*block))) for block in blocks])
+
+    def __call__(self, items: torch.Tensor | slice) -> torch.Tensor:
+        """The rows of ``items`` (int64, or a slice of them all), (rows, n): int32 for ranks, else float32."""
+        if self._distance == "neighborhood":
+            return self._ranks(items)
+        rows = self._euclidean(items)
+        if self._distance == "max":
+            return rows.div_(self._largest)
+        if self._scales is None:
+            return rows.div_(local_scales(rows)[:, None])
+        return rows.square_().div_(self._scales[items, None]).div_(self._scales)
+
+    def among(self, items: torch.Tensor) -> torch.Tensor:
+        """Distances (k, k) among a few items (k,), in row blocks."""
+        blocks = items.split(_products.row_blocks(self.n, self.n, 4)[0][1])
+        return torch.cat([self(block)[:, items] for block in blocks])
+
+    def _euclidean(self, items: torch.Tensor | slice) -> torch.Tensor:
+        ranks = self._ranks
+        own = torch.arange(self.n, device=ranks.x.device)[items]
+        rows = _products.squared_distances(ranks.x, ranks.norms, ranks.groups, own).sqrt_()
+        rows[torch.arange(len(own)), own] = 0
+        return rows
 
 
 def distances_among(

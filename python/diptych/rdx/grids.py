@@ -6,6 +6,7 @@ import torch
 
 from diptych import ops
 from diptych.ops._dispatch import asking_is_cheap
+from diptych.rdx.affinities import Exact, LookedUp
 
 CONVENTIONS = ("default", "paper", "published-code")
 
@@ -15,6 +16,9 @@ _SCRATCH = 1 << 22
 # Grids improved by swaps per cluster: a single start often ends beside the optimum, eight seldom do.
 _STARTS = 8
 
+# Neighborhoods of a cluster that are looked at again where affinities are rounded.
+_PROMISING = 64
+
 # Steps between two looks, on a GPU, at whether any grid still improves.
 _PATIENCE = 8
 
@@ -23,11 +27,12 @@ _SIDE_BY_SIDE = 1 << 28
 
 
 def cluster_grids(
-    affinity: torch.Tensor,
+    affinity: LookedUp,
     labels: torch.Tensor,
     grid_size: int,
     conventions: str,
     source: torch.Tensor,
+    exact: Exact | None = None,
 ) -> list[torch.Tensor]:
     """Choose one grid per cluster, seed item first.
 
@@ -41,11 +46,13 @@ def cluster_grids(
     grid that do not belong together; the logarithm is the symmetrised difference itself, which is bounded.
 
     Args:
-        affinity: (n, n) symmetric difference affinity.
+        affinity: (n, n) symmetric difference affinity; or an operator that knows its ``entries`` and ``knn``.
         labels: (n,) int64, clusters 0 to m-1; -1 for items in none.
         grid_size: Items per grid; a smaller cluster gives a smaller grid.
         conventions: One of ``CONVENTIONS``.
         source: (n, d) embeddings of the representation explained; read by ``"published-code"`` only.
+        exact: From items to the affinities among them, for an ``affinity`` that is rounded: each cluster's
+            64 most promising items and their neighbors are then looked at again; the grid is one of these.
 
     Returns:
         m int64 index tensors.
@@ -54,20 +61,64 @@ def cluster_grids(
         O(n²) time for the neighbors, O(n k²) for the scores, O(|cluster| k) per swap and start; O(n k)
         memory.
     """
-    clusters = range(int(labels.max()) + 1)
-    if grid_size == 1:
-        neighbors = labels.new_empty(len(labels), 0)
-        scores = affinity.new_zeros(len(labels))
-    elif conventions == "published-code":
-        neighbors = _nearest_in_cluster(source, labels, grid_size - 1)
-        scores = _submatrix_sums(affinity, neighbors)
+    scores, neighbors = _neighborhoods(affinity, labels, grid_size, conventions, source)
+    if isinstance(affinity, torch.Tensor):
+        return _chosen(affinity, labels, scores, neighbors, grid_size, conventions)
+    assert exact is not None
+    pool, leads = _promising(labels, scores, neighbors)
+    few, tags = exact(pool), labels[pool]
+    if conventions == "published-code":
+        place = labels.new_full((len(labels) + 1,), -1)  # the last for "none"
+        place[pool] = torch.arange(len(pool), device=pool.device)
+        near = place[neighbors[pool]]
+        sums = _submatrix_sums(few, near).masked_fill(~leads[pool], -torch.inf)
     else:
+        sums, near = _neighborhoods(few, tags, grid_size, conventions, source[pool])
+    return [pool[grid] for grid in _chosen(few, tags, sums, near, grid_size, conventions)]
+
+
+def _neighborhoods(
+    affinity: LookedUp, labels: torch.Tensor, grid_size: int, conventions: str, source: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each item's score (n,) as the lead of a grid, and the others of that grid (n, grid_size - 1)."""
+    if grid_size == 1:
+        return torch.zeros(len(labels), device=labels.device), labels.new_empty(len(labels), 0)
+    if conventions == "published-code":
+        neighbors = _nearest_in_cluster(source, labels, grid_size - 1)
+        return _submatrix_sums(affinity, neighbors), neighbors
+    if isinstance(affinity, torch.Tensor):
         scores, neighbors = ops.knn_affinity(affinity, labels, grid_size - 1, check=False)
-        if conventions == "default":
-            scores = _submatrix_sums(affinity, neighbors)
+    else:
+        scores, neighbors = affinity.knn(labels, grid_size - 1)
+    return (_submatrix_sums(affinity, neighbors) if conventions == "default" else scores), neighbors
+
+
+def _promising(
+    labels: torch.Tensor, scores: torch.Tensor, neighbors: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The items of the best neighborhoods of each cluster (k,), ascending, and which lead one (n,)."""
+    leads = torch.zeros(len(labels), dtype=torch.bool, device=labels.device)
+    for cluster in range(int(labels.max()) + 1):
+        members = (labels == cluster).nonzero()[:, 0]
+        leads[members[scores[members].argsort(descending=True, stable=True)[:_PROMISING]]] = True
+    wanted = leads.clone()
+    others = neighbors[leads]
+    wanted[others[others >= 0]] = True
+    return wanted.nonzero()[:, 0], leads
+
+
+def _chosen(
+    affinity: torch.Tensor,
+    labels: torch.Tensor,
+    scores: torch.Tensor,
+    neighbors: torch.Tensor,
+    grid_size: int,
+    conventions: str,
+) -> list[torch.Tensor]:
+    """The grid of each cluster, from the neighborhoods of :func:`_neighborhoods`."""
     grids: list[torch.Tensor] = []
     crowded: list[tuple[int, torch.Tensor, torch.Tensor]] = []
-    for cluster in clusters:
+    for cluster in range(int(labels.max()) + 1):
         members = (labels == cluster).nonzero()[:, 0]
         best = members[scores[members].argsort(descending=True, stable=True)[:_STARTS]]
         starts = torch.cat([best[:, None], neighbors[best]], 1)
@@ -104,10 +155,10 @@ def _densest_of_each(
         yield cluster, group[_sums_among(affinity, group).sum(1).argmax()]
 
 
-def _submatrix_sums(affinity: torch.Tensor, neighbors: torch.Tensor) -> torch.Tensor:
+def _submatrix_sums(affinity: LookedUp, neighbors: torch.Tensor) -> torch.Tensor:
     """Sum of all affinities among each item and its neighbors (n, k), -1 for none."""
-    n = len(affinity)
-    sums = affinity.new_empty(n)
+    n = len(neighbors)
+    sums = torch.empty(n, dtype=affinity.dtype, device=affinity.device)
     own = torch.arange(n, device=affinity.device)[:, None]
     present = torch.cat([torch.ones_like(own, dtype=torch.bool), neighbors >= 0], 1)
     groups = torch.cat([own, neighbors.clamp(min=0)], 1)
@@ -115,7 +166,8 @@ def _submatrix_sums(affinity: torch.Tensor, neighbors: torch.Tensor) -> torch.Te
     for start in range(0, n, rows):
         group, mask = groups[start : start + rows], present[start : start + rows]
         pairs = mask[:, :, None] & mask[:, None, :]
-        among = affinity[group[:, :, None], group[:, None, :]] * pairs
+        i, j = group[:, :, None], group[:, None, :]
+        among = (affinity[i, j] if isinstance(affinity, torch.Tensor) else affinity.entries(i, j)) * pairs
         sums[start : start + rows] = among.sum((1, 2)) - among.diagonal(dim1=1, dim2=2).sum(1)
     return sums
 
@@ -126,10 +178,8 @@ def _nearest_in_cluster(x: torch.Tensor, labels: torch.Tensor, k: int) -> torch.
     for cluster in range(int(labels.max()) + 1):
         members = (labels == cluster).nonzero()[:, 0]
         count = min(k, len(members) - 1)
-        ranks = ops.neighbor_ranks(x[members], check=False)
-        # The items of rank 1 to count, in that order: a rank is a place in the sorted row.
-        row, column = ((ranks >= 1) & (ranks <= count)).nonzero(as_tuple=True)
-        neighbors[members[row], ranks[row, column].long() - 1] = members[column]
+        if count > 0:
+            neighbors[members, :count] = members[ops.knn(x[members], count, check=False).indices]
     return neighbors
 
 

@@ -12,8 +12,9 @@ from diptych.embed import load_embedding
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
+from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
 from diptych.rdx.align import align_by_cka
-from diptych.rdx.distances import DISTANCES, distance_matrix, safely_scaled
+from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
@@ -23,7 +24,10 @@ from diptych.rdx.score import binary_success_rate, pooled, success_rates
 Source: TypeAlias = Array | str | os.PathLike[str]
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-MUTUAL_NEIGHBORS = 10
+PRECISIONS = ("auto", "float32", "int8")
+
+# Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
+_FLOAT32_ITEMS = 10_000
 
 # Mean size of F - 1 below which a difference may be rounding: 5,000 embeddings and their rotated copy in
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
@@ -47,6 +51,7 @@ def compare(
     align: str | None = None,
     conventions: str = "default",
     seed: int = 0,
+    precision: str = "auto",
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -72,6 +77,9 @@ def compare(
             :mod:`diptych.rdx.grids`. ``"published-code"`` also adds 1 to the minimum in the locally biased
             difference and takes the symmetric local scaling.
         seed: Of clustering and alignment; the result is the same for a seed.
+        precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
+            time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
+            n = 10,000.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -79,7 +87,8 @@ def compare(
         :class:`RDXResult`.
 
     Complexity:
-        O(n² (d_a + d_b)) time; two n × n arrays of 32 bits and row blocks, together at most 10 n² bytes.
+        O(n² (d_a + d_b)) time. Memory: two n × n arrays of 32 bits and row blocks, together at most 10 n²
+        bytes; with ``"int8"`` n² bytes and 512 MiB of row blocks.
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
@@ -89,27 +98,35 @@ def compare(
     """
     parameters = _checked_parameters(
         Parameters(
-            n_explanations, grid_size, gamma, beta, distance, difference, sampling, align, conventions, seed
+            n_explanations,
+            grid_size,
+            gamma,
+            beta,
+            distance,
+            difference,
+            sampling,
+            align,
+            conventions,
+            seed,
+            precision,
         )
     )
     loaded = _load("a", a, device), _load("b", b, device)
     _check_pair(*loaded, parameters)
+    if parameters.precision == "auto":
+        precision = "float32" if len(loaded[0]) <= _FLOAT32_ITEMS else "int8"
+        parameters = replace(parameters, precision=precision)
     with Stages(_COSTS, enabled=progress) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        stages.enter("distances")
-        near_a, near_b, mutual = _distances(first, second, raw, parameters)
-        stages.enter("affinity")
-        affinities = _affinities(near_a, near_b, parameters)
-        del near_a, near_b
+        make = packed_affinities if parameters.precision == "int8" else dense_affinities
+        affinities = make((first, second), raw, parameters, stages)
         samples = []
-        for stage, affinity, source in zip(
-            ("explain A", "explain B"), affinities, (first, second), strict=True
-        ):
+        for side, (stage, source) in enumerate((("explain A", first), ("explain B", second))):
             stages.enter(stage)
-            samples.append(_sample(affinity, source, parameters))
+            samples.append(_sample(affinities, side, source, parameters))
         stages.enter("score")
         sides = [
             _explanations(sample, pair, raw_pair, parameters)
@@ -126,7 +143,7 @@ def compare(
         # The arrays as they came: float embeddings are not copied.
         embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
         cka=cka,
-        mutual_knn=mutual,
+        mutual_knn=affinities.mutual_knn,
         seconds=stages.seconds,
         versions=_versions(),
     )
@@ -145,6 +162,7 @@ def _checked_parameters(p: Parameters) -> Parameters:
     _checks.one_of("sampling", p.sampling, SAMPLINGS)
     _checks.one_of("align", p.align, ALIGNMENTS)
     _checks.one_of("conventions", p.conventions, CONVENTIONS)
+    _checks.one_of("precision", p.precision, PRECISIONS)
     return replace(
         p,
         n_explanations=int(p.n_explanations),
@@ -190,78 +208,25 @@ def _aligned(a: torch.Tensor, b: torch.Tensor, align: str, seed: int) -> tuple[t
     return a, b @ align_by_cka(b, a, seed=seed).matrix.to(b.dtype)
 
 
-def _distances(
-    a: torch.Tensor, b: torch.Tensor, raw: tuple[torch.Tensor, torch.Tensor], p: Parameters
-) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """Distances of both and the share of neighbors common to the raw representations."""
-    published = p.conventions == "published-code"
-    near_a = distance_matrix(a, p.distance, published=published)
-    near_b = distance_matrix(b, p.distance, published=published)
-    k = MUTUAL_NEIGHBORS
-    if k >= len(a) - 1:
-        mutual = float("nan")  # every item is a neighbor of every other
-    elif p.distance == "neighborhood" and p.align is None:
-        mutual = ops.mutual_knn(k=k, ranks=(near_a, near_b))
-    else:
-        mutual = ops.mutual_knn(*raw, k, check=False)
-    return near_a, near_b, mutual
-
-
-def _affinities(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> tuple[torch.Tensor, torch.Tensor]:
-    """Difference affinities of both directions, written over the distances."""
-    gamma = p.gamma
-    if p.difference == "subtraction":
-        gamma = 1.0
-        if p.distance == "neighborhood":
-            gamma = 1 / (len(a) - 1)
-        else:
-            a, b = a.div_(a.max()), b.div_(b.max())
-    return ops.difference_affinity(
-        a,
-        b,
-        gamma,
-        p.beta,
-        difference=p.difference,
-        offset=1.0 if p.conventions == "published-code" else 0.0,
-        overwrite=True,
-        check=False,
-    )
-
-
-def _sample(affinity: torch.Tensor, source: torch.Tensor, p: Parameters) -> Sample:
-    if _is_flat(affinity):
+def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Parameters) -> Sample:
+    affinity = affinities.sides[side]
+    if affinities.flat:
         labels = torch.full((len(affinity),), -1, device=affinity.device)
         note = "The two representations order all neighbors alike: there is no difference to explain."
         return Sample([], labels, torch.empty(0), [note])
     if p.sampling == "pagerank":
         sample = pagerank_sample(affinity, p.n_explanations, p.grid_size)
     else:
-        sample = spectral_sample(affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed)
-    size = _mean_difference(affinity)
-    if size < _SLIGHT:
+        exact = None if affinities.exact is None else affinities.exact[side]
+        sample = spectral_sample(
+            affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
+        )
+    if affinities.size < _SLIGHT:
         sample.notes.append(
             f"The two representations order nearly all neighbors alike (affinities differ from 1 by "
-            f"{size:.1e} in the mean): these groups may show no more than rounding."
+            f"{affinities.size:.1e} in the mean): these groups may show no more than rounding."
         )
     return sample
-
-
-def _is_flat(affinity: torch.Tensor) -> bool:
-    """Whether all pairs have affinity 1 to within rounding: no difference anywhere.
-
-    A few rows settle it in nearly every case.
-    """
-    for rows in (affinity[:8], affinity):
-        low, high = rows.aminmax()
-        if float(high) - 1 > 1e-6 or 1 - float(low) > 1e-6:
-            return False
-    return True
-
-
-def _mean_difference(affinity: torch.Tensor) -> float:
-    """Mean size of F - 1, over at most 64 rows spread evenly."""
-    rows = affinity[:: -(-len(affinity) // 64)]
-    return float((rows - 1).abs().mean())
 
 
 def _explanations(

@@ -32,6 +32,7 @@ class Parameters:
     align: str | None = None
     conventions: str = "default"
     seed: int = 0
+    precision: str = "float32"
 
 
 @dataclass

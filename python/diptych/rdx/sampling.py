@@ -6,6 +6,7 @@ import torch
 
 from diptych import ops
 from diptych.ops._thin_product import thin_product
+from diptych.rdx.affinities import Exact, LookedUp
 from diptych.rdx.grids import cluster_grids
 
 SAMPLINGS = ("spectral", "pagerank")
@@ -26,12 +27,13 @@ class Sample:
 
 
 def spectral_sample(
-    affinity: torch.Tensor,
+    affinity: LookedUp,
     n_explanations: int,
     grid_size: int,
     conventions: str,
     source: torch.Tensor,
     seed: int,
+    exact: Exact | None = None,
 ) -> Sample:
     """Cut into n_explanations + 1 clusters, discard the one of lowest mean affinity, choose grids.
 
@@ -45,14 +47,14 @@ def spectral_sample(
     renumbered = torch.full((n_explanations + 1,), -1)
     renumbered[kept] = torch.arange(len(kept))
     labels = renumbered.to(labels.device)[labels]
-    grids = cluster_grids(affinity, labels, grid_size, conventions, source)
+    grids = cluster_grids(affinity, labels, grid_size, conventions, source, exact)
     for number, grid in enumerate(grids):
         if len(grid) < grid_size:
             notes.append(f"Explanation {number + 1} has {len(grid)} items: its cluster holds no more.")
     return Sample(grids, labels, means[kept], notes)
 
 
-def pagerank_sample(affinity: torch.Tensor, n_explanations: int, grid_size: int) -> Sample:
+def pagerank_sample(affinity: LookedUp, n_explanations: int, grid_size: int) -> Sample:
     """Take the top node by PageRank with its largest edges, remove them, and repeat.
 
     Page, Brin et al. 1999 with damping 0.85 on the weighted graph of the affinity without its diagonal.
@@ -71,7 +73,7 @@ def pagerank_sample(affinity: torch.Tensor, n_explanations: int, grid_size: int)
             break
         scores = pagerank(affinity, alive, scores)
         top = scores.masked_fill(~alive, -torch.inf).argmax()
-        edges = affinity[top].masked_fill(~alive, -torch.inf)
+        edges = _row(affinity, int(top)).masked_fill(~alive, -torch.inf)
         edges[top] = torch.inf
         order = edges.argsort(descending=True, stable=True)
         grid = order[: min(grid_size, left)]
@@ -84,21 +86,21 @@ def pagerank_sample(affinity: torch.Tensor, n_explanations: int, grid_size: int)
     return Sample(grids, labels, means, notes)
 
 
-def pagerank(affinity: torch.Tensor, alive: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
+def pagerank(affinity: LookedUp, alive: torch.Tensor, start: torch.Tensor) -> torch.Tensor:
     """PageRank of the items that are alive, by power iteration from ``start``; sums to 1.
 
     Stops when the scores move by less than 1e-6 in sum, which float32 resolves.
     """
     weight = alive.to(affinity.dtype)
     diagonal = affinity.diagonal()
-    degrees = affinity @ weight - diagonal * weight
+    degrees = _apply(affinity, weight) - diagonal * weight
     scale = torch.where((degrees > 0) & alive, 1 / degrees, torch.zeros_like(degrees))
     uniform = weight / weight.sum()
     scores = start * weight
     scores = scores / scores.sum()
     for _ in range(200):
         flow = scores * scale
-        moved = weight * (affinity @ flow - diagonal * flow)
+        moved = weight * (_apply(affinity, flow) - diagonal * flow)
         moved = _DAMPING * moved
         moved = moved + (1 - moved.sum()) * uniform
         change = float((moved - scores).abs().sum())
@@ -108,7 +110,17 @@ def pagerank(affinity: torch.Tensor, alive: torch.Tensor, start: torch.Tensor) -
     return scores
 
 
-def _cluster_means(affinity: torch.Tensor, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _apply(affinity: LookedUp, vector: torch.Tensor) -> torch.Tensor:
+    if isinstance(affinity, torch.Tensor):
+        return affinity @ vector
+    return (affinity @ vector[:, None])[:, 0]
+
+
+def _row(affinity: LookedUp, item: int) -> torch.Tensor:
+    return affinity[item] if isinstance(affinity, torch.Tensor) else affinity.rows(item, item + 1)[0]
+
+
+def _cluster_means(affinity: LookedUp, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean affinity between different items of each cluster, and the sizes.
 
     An item alone has affinity 1, that of a pair which both representations see alike; a cluster without

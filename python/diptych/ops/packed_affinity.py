@@ -1,0 +1,229 @@
+"""Difference affinities of both directions in one byte a pair of items: for n beyond two n × n floats."""
+
+import math
+
+import torch
+
+from diptych import _cpu
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, empty, numpy_view, to_output, to_tensor
+from diptych.ops.difference_affinity import check_parameters
+from diptych.ops.knn_affinity import rows as knn_of_rows
+from diptych.ops.locally_biased_difference import paired
+from diptych.ops.locally_biased_difference import reference as biased_reference
+
+#: Steps of a packed difference between 0 and 1.
+STEPS = 127
+
+# Entries of the scratch in which rows are decoded.
+_SCRATCH = 1 << 24
+
+
+class PackedAffinity:
+    """The difference affinities of :func:`diptych.ops.difference_affinity`, eight bits each.
+
+    Rows of both representations' ranks (or distances) are written one block after another, in any order, as
+    the difference G in steps of 1/127; nothing else of size n × n exists. ``fold`` then makes
+    log F / beta of one direction's symmetric affinities F out of each pair (G_ij, G_ji), which is kept above
+    the diagonal, and of the other direction's, kept below it. An affinity is off by at most a factor
+    exp(beta / 101) (a step and a quarter of rounding), 1.05 for beta = 5, and on average right.
+
+    Args:
+        n: Items.
+        gamma: Sensitivity of the difference, above 0; under ``"subtraction"`` its plain factor, which must
+            bring the difference to [-1, 1].
+        beta: Sharpness of the affinity, above 0 and at most 80.
+        difference: ``"locally_biased"`` or ``"subtraction"``.
+        offset: Added to the minimum in the locally biased difference.
+        out: (n, n) contiguous int8 array (a memory map will do) to hold the codes; default: a new one.
+        device: Of the new one.
+
+    Complexity:
+        n² bytes. Writing and folding take O(n²) time, a product with k vectors O(n² k).
+
+    Raises:
+        ValueError: n, gamma, beta or offset out of range, an unknown difference, an ``out`` that does not
+            fit.
+        TypeError: Parameters that are not numbers.
+    """
+
+    def __init__(
+        self,
+        n: int,
+        gamma: float = 0.1,
+        beta: float = 5.0,
+        *,
+        difference: str = "locally_biased",
+        offset: float = 0.0,
+        out: Array | None = None,
+        device: str | torch.device = "cpu",
+    ) -> None:
+        _checks.integer("n", n, 1, _checks.INT32_MAX)
+        check_parameters(gamma, beta, offset, difference)
+        self.n, self.gamma, self.beta, self.offset, self.difference = n, gamma, beta, offset, difference
+        if out is None:
+            self.codes = empty((n, n), torch.int8, torch.device(device))
+        else:
+            self.codes = to_output("out", out)
+            _checks.output("out", self.codes, (n, n), torch.int8, ())
+        self.folded = False
+
+    def write(self, first: int, a: Array, b: Array, *, check: bool | None = None) -> torch.Tensor:
+        """Write the differences of the items from ``first`` on.
+
+        Args:
+            first: The item of the first row.
+            a: (rows, n) int32 ranks or float distances of the first representation.
+            b: The same of the second.
+            check: Refuse NaN, Inf and negative values. Default: on the CPU yes, on a GPU no.
+
+        Returns:
+            (rows,) float64, the mean of |G| in each row.
+        """
+        rows_a, rows_b = paired("a", to_tensor("a", a), "b", to_tensor("b", b), check)
+        _checks.matrix("a", rows_a)
+        _checks.integer("first", first, 0, self.n - len(rows_a))
+        if rows_a.shape[1] != self.n:
+            raise ValueError(f"a: expected rows of {self.n} entries, found {rows_a.shape[1]}")
+        _checks.same_device(a=rows_a, codes=self.codes)
+        if self.folded:
+            raise ValueError("the packed affinity is folded, its differences are gone")
+        if rows_a.dtype == torch.float64:
+            rows_a, rows_b = rows_a.float(), rows_b.float()
+        out = self.codes[first : first + len(rows_a)]
+        sizes = torch.empty(len(rows_a), dtype=torch.float64, device=out.device)
+        if out.device.type == "cpu":
+            _cpu.pack_difference(
+                numpy_view(rows_a),
+                numpy_view(rows_b),
+                self.difference == "subtraction",
+                self.gamma,
+                self.offset,
+                numpy_view(out),
+                numpy_view(sizes),
+                torch.get_num_threads(),
+            )
+        else:
+            g = differences(rows_a, rows_b, self.gamma, self.difference, self.offset)
+            out.copy_((g * STEPS).round())
+            sizes.copy_(g.abs().double().mean(1))
+        return sizes
+
+    def fold(self) -> "PackedAffinity":
+        """Turn the differences, once all are written, into symmetric affinities; in place."""
+        if self.folded:
+            raise ValueError("the packed affinity is folded already")
+        if self.codes.device.type == "cpu":
+            _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
+        else:
+            fold_by_definition(self.codes, self.beta)
+        self.folded = True
+        return self
+
+    @property
+    def directions(self) -> tuple["PackedDirection", "PackedDirection"]:
+        """The affinities F of a against b and F' of b against a."""
+        if not self.folded:
+            raise ValueError("the packed affinity is not folded yet: call fold() once all rows are written")
+        return PackedDirection(self.codes, self.beta, True), PackedDirection(self.codes, self.beta, False)
+
+
+class PackedDirection:
+    """The symmetric affinities (n, n) of one direction, multiplied and looked up but never unpacked.
+
+    An operator: :func:`diptych.ops.spectral_embedding` and :func:`diptych.ops.spectral_clusters` take it in
+    place of a matrix.
+    """
+
+    dtype = torch.float32
+
+    def __init__(self, codes: torch.Tensor, beta: float, above: bool) -> None:
+        self.codes, self.beta, self.above = codes, beta, above
+        self.shape, self.device = codes.shape, codes.device
+        steps = torch.arange(-STEPS - 1, STEPS + 1, device=codes.device)
+        self._table = torch.exp(beta / STEPS * steps.double()).float()
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def diagonal(self) -> torch.Tensor:
+        """(n,): an item's affinity to itself is 1."""
+        return torch.ones(len(self), dtype=self.dtype, device=self.device)
+
+    def __matmul__(self, x: torch.Tensor) -> torch.Tensor:
+        """Product with (n, k) float32 vectors. O(n² k) time, O(n k) memory."""
+        if self.device.type != "cpu":
+            blocks = [self.rows(start, stop) @ x for start, stop in self._blocks()]
+            return torch.cat(blocks)
+        products = []
+        for columns in x.split(_cpu.BLOCK_WIDTH, dim=1):
+            block = x.new_zeros(len(x), _cpu.BLOCK_WIDTH)
+            block[:, : columns.shape[1]] = columns
+            product = torch.empty_like(block)
+            _cpu.packed_product(
+                numpy_view(self.codes),
+                self.above,
+                self.beta,
+                numpy_view(block),
+                numpy_view(product),
+                torch.get_num_threads(),
+            )
+            products.append(product[:, : columns.shape[1]])
+        return torch.cat(products, 1)
+
+    def rows(self, start: int, stop: int, out: torch.Tensor | None = None) -> torch.Tensor:
+        """The rows start .. stop, (stop - start, n) float32."""
+        if out is None:
+            out = torch.empty(stop - start, len(self), device=self.device)
+        if self.device.type == "cpu":
+            _cpu.packed_rows(
+                numpy_view(self.codes), self.above, self.beta, start, numpy_view(out), torch.get_num_threads()
+            )
+        else:
+            own = torch.arange(start, stop, device=self.device)
+            out.copy_(self.entries(own[:, None], torch.arange(len(self), device=self.device)))
+        return out
+
+    def entries(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        """The affinities of pairs of items, int64 indices of shapes that broadcast."""
+        low, high = torch.minimum(i, j), torch.maximum(i, j)
+        row, column = (low, high) if self.above else (high, low)
+        values = self._table[self.codes[row, column].long() + STEPS + 1]
+        return torch.where(i == j, torch.ones_like(values), values)
+
+    def knn(self, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Each item's k largest affinities inside its cluster, as :func:`diptych.ops.knn_affinity`."""
+        blocks = []
+        scratch = torch.empty(self._blocks()[0][1], len(self), device=self.device)
+        for start, stop in self._blocks():
+            rows = self.rows(start, stop, scratch[: stop - start])
+            blocks.append(knn_of_rows(rows, labels, k, start))
+        scores, neighbors = zip(*blocks, strict=True)
+        return torch.cat(scores), torch.cat(neighbors)
+
+    def _blocks(self) -> list[tuple[int, int]]:
+        n = len(self)
+        rows = max(64, _SCRATCH // n // 64 * 64)
+        return [(start, min(start + rows, n)) for start in range(0, n, rows)]
+
+
+def differences(
+    a: torch.Tensor, b: torch.Tensor, gamma: float, difference: str, offset: float
+) -> torch.Tensor:
+    """G by its definition, in float64 for integers."""
+    if difference == "subtraction":
+        return gamma * (a - b) if a.is_floating_point() else gamma * (a.double() - b.double())
+    return biased_reference(a, b, gamma, offset)
+
+
+def fold_by_definition(codes: torch.Tensor, beta: float) -> None:
+    """Fold in torch, rows at a time: codes of G to codes of log F / beta above and below the diagonal."""
+    n, device = len(codes), codes.device
+    for i in range(n):
+        g, h = codes[i, i + 1 :].double(), codes[i + 1 :, i].double()
+        half = (g - h).abs() * beta / (2 * STEPS)
+        excess = (half + torch.log1p(torch.exp(-2 * half)) - math.log(2)) * STEPS / beta
+        parity = (torch.arange(i + 1, n, device=device) + i) % 2
+        excess += torch.where(parity == 1, 0.25, -0.25)
+        codes[i, i + 1 :] = (excess - (g + h) / 2).clamp(max=STEPS).round()
+        codes[i + 1 :, i] = (excess + (g + h) / 2).clamp(max=STEPS).round()
