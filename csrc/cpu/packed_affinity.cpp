@@ -117,28 +117,35 @@ const std::int8_t* next_tile(const Side& side, std::int64_t row_tile, std::int64
                                      : side.codes + next * kTile * side.n + row_tile * kTile;
 }
 
+// sums (rows, kBlockWidth) += a tile, or where `turned` its transpose, times x (columns, kBlockWidth).
+template <bool turned>
+void multiply_decoded(const float* tile, std::int64_t rows, std::int64_t columns, const float* x, float* sums) {
+  constexpr std::int64_t stride = turned ? 1 : kTile, step = turned ? kTile : 1;
+  constexpr int group = kRows<float>;
+  std::int64_t r = 0;
+  for (; r + group <= rows; r += group)
+    multiply_rows<group, true>(tile + r * stride, stride, step, x, columns, sums + r * kBlockWidth);
+  for (; r < rows; ++r)
+    multiply_rows<1, true>(tile + r * stride, stride, step, x, columns, sums + r * kBlockWidth);
+}
+
 // sums (kTile, kBlockWidth) += the affinities of tile (I, J) times x.
 void multiply_tile(const Side& side, const Table& table, std::int64_t row_tile, std::int64_t column_tile,
                    const float* x, float* sums) {
   float tile[kTile * kTile];
   const Span rows = span_of(row_tile, side.n), columns = span_of(column_tile, side.n);
   const std::int8_t* next = next_tile(side, row_tile, column_tile);
-  std::int64_t stride = kTile, step = 1;
-  if (row_tile == column_tile) {
-    decode_diagonal(side, rows, table, tile);
-  } else if (side.direct(row_tile, column_tile)) {
-    decode_tile(side, rows, columns, next, table, tile);
-  } else {
-    decode_tile(side, columns, rows, next, table, tile);
-    stride = 1, step = kTile;
-  }
   const float* part = x + columns.begin * kBlockWidth;
-  constexpr int group = kRows<float>;
-  std::int64_t r = 0;
-  for (; r + group <= rows.size; r += group)
-    multiply_rows<group, true>(tile + r * stride, stride, step, part, columns.size, sums + r * kBlockWidth);
-  for (; r < rows.size; ++r)
-    multiply_rows<1, true>(tile + r * stride, stride, step, part, columns.size, sums + r * kBlockWidth);
+  if (row_tile != column_tile && !side.direct(row_tile, column_tile)) {
+    decode_tile(side, columns, rows, next, table, tile);
+    multiply_decoded<true>(tile, rows.size, columns.size, part, sums);
+    return;
+  }
+  if (row_tile == column_tile)
+    decode_diagonal(side, rows, table, tile);
+  else
+    decode_tile(side, rows, columns, next, table, tile);
+  multiply_decoded<false>(tile, rows.size, columns.size, part, sums);
 }
 
 void turn_tile(const float* tile, Span rows, Span columns, std::int64_t n, float* out) {
@@ -153,6 +160,23 @@ void turn_tile(const float* tile, Span rows, Span columns, std::int64_t n, float
     }
 }
 
+// Packs `count` <= kStretch entries; returns the sum of their sizes, in steps.
+template <Difference kind, class T>
+float pack_stretch(const T* a, const T* b, std::int64_t count, float gamma, float offset, std::int8_t* codes) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float steps = core::DIPTYCH_ISA::difference_in_steps<kind>(static_cast<float>(a[j]),
+                                                                     static_cast<float>(b[j]), gamma, offset);
+    sum += std::fabs(steps);
+    codes[j] = core::DIPTYCH_ISA::nearest_step(steps);
+  }
+  return sum;
+}
+
+// Sizes are summed in float over so many entries, in double over all.
+constexpr std::int64_t kStretch = 1024;
+
 }  // namespace
 
 template <class T>
@@ -161,33 +185,16 @@ void pack_difference(const T* a, const T* b, std::int64_t rows, std::int64_t n, 
   const float sensitivity = core::DIPTYCH_ISA::sensitivity<float>(gamma), shift = static_cast<float>(offset);
 #pragma omp parallel for num_threads(rows * n < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t i = 0; i < rows; ++i) {
-    const T *row_a = a + i * n, *row_b = b + i * n;
-    std::int8_t* codes = out + i * n;
     double size = 0;
-    // Sums of a stretch in float, of stretches in double.
-    for (std::int64_t begin = 0; begin < n; begin += 1024) {
-      const std::int64_t end = begin + 1024 < n ? begin + 1024 : n;
-      float sum = 0;
-      if (kind == Difference::locally_biased) {
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t j = begin; j < end; ++j) {
-          const float g = core::DIPTYCH_ISA::difference<Difference::locally_biased>(
-              static_cast<float>(row_a[j]), static_cast<float>(row_b[j]), sensitivity, shift);
-          sum += std::fabs(g);
-          codes[j] = core::DIPTYCH_ISA::nearest_step(kSteps * g);
-        }
-      } else {
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t j = begin; j < end; ++j) {
-          const float g = core::DIPTYCH_ISA::difference<Difference::subtraction>(
-              static_cast<float>(row_a[j]), static_cast<float>(row_b[j]), sensitivity, shift);
-          sum += std::fabs(g);
-          codes[j] = core::DIPTYCH_ISA::nearest_step(kSteps * g);
-        }
-      }
-      size += sum;
+    for (std::int64_t begin = i * n; begin < (i + 1) * n; begin += kStretch) {
+      const std::int64_t left = (i + 1) * n - begin, count = left < kStretch ? left : kStretch;
+      size += kind == Difference::locally_biased
+                  ? pack_stretch<Difference::locally_biased>(a + begin, b + begin, count, sensitivity, shift,
+                                                             out + begin)
+                  : pack_stretch<Difference::subtraction>(a + begin, b + begin, count, sensitivity, shift,
+                                                          out + begin);
     }
-    sizes[i] = size / n;
+    sizes[i] = size / (static_cast<double>(n) * kSteps);
   }
 }
 
