@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diptych.cli._report import check_pictures, check_report, write_report
+from diptych.cli._report import check_pictures, check_report, print_profile, write_report
 
 
 def compare(
@@ -38,6 +38,15 @@ def compare(
         Literal["default", "paper", "published-code"], typer.Option(help="How grids are chosen.")
     ] = "default",
     seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
+    precision: Annotated[
+        Literal["auto", "float32", "int8"],
+        typer.Option(help="Two float32 matrices, or one byte a pair for large n."),
+    ] = "auto",
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder for finished parts, so that the job can be resumed.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the workspace holds.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
@@ -45,6 +54,7 @@ def compare(
     check_report(out, overwrite)
     from diptych import rdx
     from diptych.embed import load_embedding
+    from diptych.rdx.checkpoint import clear
 
     check_pictures(images, labels, len(load_embedding(a)))
 
@@ -61,7 +71,15 @@ def compare(
         align=None if align == "none" else align,
         conventions=conventions,
         seed=seed,
+        precision=precision,
+        workspace=workspace,
+        resume=resume,
+        profile=profile,
         device=device,
     )
+    if profile:
+        print_profile(result)
     result.names = (name_a or a.stem, name_b or b.stem)
     write_report(result, out, images=images, labels=labels, overwrite=overwrite)
+    if workspace is not None:
+        clear(workspace)

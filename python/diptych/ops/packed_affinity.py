@@ -7,6 +7,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, to_output, to_tensor
+from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import check_parameters
 from diptych.ops.knn_affinity import rows as knn_of_rows
 from diptych.ops.locally_biased_difference import paired
@@ -37,6 +38,7 @@ class PackedAffinity:
         offset: Added to the minimum in the locally biased difference.
         out: (n, n) contiguous int8 array (a memory map will do) to hold the codes; default: a new one.
         device: Of the new one.
+        meter: Counts the time and work of what is done here and with the directions.
 
     Complexity:
         n² bytes. Writing and folding take O(n²) time, a product with k vectors O(n² k).
@@ -57,7 +59,9 @@ class PackedAffinity:
         offset: float = 0.0,
         out: Array | None = None,
         device: str | torch.device = "cpu",
+        meter: Meter = OFF,
     ) -> None:
+        self.meter = meter
         _checks.integer("n", n, 1, _checks.INT32_MAX)
         check_parameters(gamma, beta, offset, difference)
         self.n, self.gamma, self.beta, self.offset, self.difference = n, gamma, beta, offset, difference
@@ -92,31 +96,36 @@ class PackedAffinity:
             rows_a, rows_b = rows_a.float(), rows_b.float()
         out = self.codes[first : first + len(rows_a)]
         sizes = torch.empty(len(rows_a), dtype=torch.float64, device=out.device)
-        if out.device.type == "cpu":
-            _cpu.pack_difference(
-                numpy_view(rows_a),
-                numpy_view(rows_b),
-                self.difference == "subtraction",
-                self.gamma,
-                self.offset,
-                numpy_view(out),
-                numpy_view(sizes),
-                torch.get_num_threads(),
-            )
-        else:
-            g = differences(rows_a, rows_b, self.gamma, self.difference, self.offset)
+        with self.meter.measure("differences", 0, 9 * out.numel()):
+            self._pack(rows_a, rows_b, out, sizes)
+        return sizes
+
+    def _pack(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, sizes: torch.Tensor) -> None:
+        if out.device.type != "cpu":
+            g = differences(a, b, self.gamma, self.difference, self.offset)
             out.copy_((g * STEPS).round())
             sizes.copy_(g.abs().double().mean(1))
-        return sizes
+            return
+        _cpu.pack_difference(
+            numpy_view(a),
+            numpy_view(b),
+            self.difference == "subtraction",
+            self.gamma,
+            self.offset,
+            numpy_view(out),
+            numpy_view(sizes),
+            torch.get_num_threads(),
+        )
 
     def fold(self) -> "PackedAffinity":
         """Turn the differences, once all are written, into symmetric affinities; in place."""
         if self.folded:
             raise ValueError("the packed affinity is folded already")
-        if self.codes.device.type == "cpu":
-            _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
-        else:
-            fold_by_definition(self.codes, self.beta)
+        with self.meter.measure("symmetrising", 0, 2 * self.codes.numel()):
+            if self.codes.device.type == "cpu":
+                _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
+            else:
+                fold_by_definition(self.codes, self.beta)
         self.folded = True
         return self
 
@@ -125,7 +134,8 @@ class PackedAffinity:
         """The affinities F of a against b and F' of b against a."""
         if not self.folded:
             raise ValueError("the packed affinity is not folded yet: call fold() once all rows are written")
-        return PackedDirection(self.codes, self.beta, True), PackedDirection(self.codes, self.beta, False)
+        above, below = (PackedDirection(self.codes, self.beta, side, self.meter) for side in (True, False))
+        return above, below
 
 
 class PackedDirection:
@@ -137,7 +147,8 @@ class PackedDirection:
 
     dtype = torch.float32
 
-    def __init__(self, codes: torch.Tensor, beta: float, above: bool) -> None:
+    def __init__(self, codes: torch.Tensor, beta: float, above: bool, meter: Meter = OFF) -> None:
+        self.meter = meter
         self.codes, self.beta, self.above = codes, beta, above
         self.shape, self.device = codes.shape, codes.device
         steps = torch.arange(-STEPS - 1, STEPS + 1, device=codes.device)
@@ -152,9 +163,13 @@ class PackedDirection:
 
     def __matmul__(self, x: torch.Tensor) -> torch.Tensor:
         """Product with (n, k) float32 vectors. O(n² k) time, O(n k) memory."""
-        if self.device.type != "cpu":
-            blocks = [self.rows(start, stop) @ x for start, stop in self._blocks()]
-            return torch.cat(blocks)
+        n, k = len(self), x.shape[1]
+        with self.meter.measure("affinity times vectors", 2.0 * n * n * k, n * n):
+            if self.device.type == "cpu":
+                return self._product(x)
+            return torch.cat([self.rows(start, stop) @ x for start, stop in self._blocks()])
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
         products = []
         for columns in x.split(_cpu.BLOCK_WIDTH, dim=1):
             block = x.new_zeros(len(x), _cpu.BLOCK_WIDTH)
@@ -195,9 +210,10 @@ class PackedDirection:
         """Each item's k largest affinities inside its cluster, as :func:`diptych.ops.knn_affinity`."""
         blocks = []
         scratch = torch.empty(self._blocks()[0][1], len(self), device=self.device)
-        for start, stop in self._blocks():
-            rows = self.rows(start, stop, scratch[: stop - start])
-            blocks.append(knn_of_rows(rows, labels, k, start))
+        with self.meter.measure("neighbors in clusters", 0, 9 * len(self) ** 2):
+            for start, stop in self._blocks():
+                rows = self.rows(start, stop, scratch[: stop - start])
+                blocks.append(knn_of_rows(rows, labels, k, start))
         scores, neighbors = zip(*blocks, strict=True)
         return torch.cat(scores), torch.cat(neighbors)
 

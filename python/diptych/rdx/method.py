@@ -1,33 +1,37 @@
 """RDX: two representations of the same items in, explanations of their differences out."""
 
 import os
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 import torch
+from rich.console import Console
 
 from diptych import ops
 from diptych._progress import Stages
 from diptych.embed import load_embedding
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
+from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
-from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
+from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
+from diptych.rdx.checkpoint import Checkpoint, fingerprint, load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
+from diptych.rdx.plan import PRECISIONS, plan
+from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
+from diptych.rdx.streamed import Means, packed_affinities
 
 #: An embedding matrix, or the path of a file that holds one.
 Source: TypeAlias = Array | str | os.PathLike[str]
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-PRECISIONS = ("auto", "float32", "int8")
-
-# Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
-_FLOAT32_ITEMS = 10_000
+# Items from which a comparison takes long enough to say what it will take.
+_LONG = 10_000
 
 # Mean size of F - 1 below which a difference may be rounding: 5,000 embeddings and their rotated copy in
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
@@ -52,6 +56,9 @@ def compare(
     conventions: str = "default",
     seed: int = 0,
     precision: str = "auto",
+    workspace: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    profile: bool = False,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -79,7 +86,13 @@ def compare(
         seed: Of clustering and alignment; the result is the same for a seed.
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
-            n = 10,000.
+            n = 10,000 where it fits and no workspace is given.
+        workspace: Folder for what is finished, so that a job that was killed can be resumed, and for the
+            affinities themselves where memory is short. Needs ``"int8"``; up to 2 n² bytes, of which some
+            hundred KB stay behind until the folder is removed.
+        resume: Go on with what the workspace holds.
+        profile: Measure what each part of the work does beside what the machine can do: see
+            :attr:`RDXResult.profile`.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -95,6 +108,8 @@ def compare(
             of range, a file that cannot be read; the message names the argument.
         TypeError: Not an array of real numbers, an option of another type.
         FileNotFoundError: No such file.
+        FileExistsError: The workspace holds an unfinished job and ``resume`` was not asked for.
+        MemoryError: It does not fit; the message tells what would.
     """
     parameters = _checked_parameters(
         Parameters(
@@ -113,20 +128,13 @@ def compare(
     )
     loaded = _load("a", a, device), _load("b", b, device)
     _check_pair(*loaded, parameters)
-    if parameters.precision == "auto":
-        precision = "float32" if len(loaded[0]) <= _FLOAT32_ITEMS else "int8"
-        parameters = replace(parameters, precision=precision)
+    parameters, means = _prepared(parameters, loaded, workspace, resume, profile, progress)
     with Stages(_COSTS, enabled=progress) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        make = packed_affinities if parameters.precision == "int8" else dense_affinities
-        affinities = make((first, second), raw, parameters, stages)
-        samples = []
-        for side, (stage, source) in enumerate((("explain A", first), ("explain B", second))):
-            stages.enter(stage)
-            samples.append(_sample(affinities, side, source, parameters))
+        samples, mutual = _explained((first, second), raw, parameters, stages, means)
         stages.enter("score")
         sides = [
             _explanations(sample, pair, raw_pair, parameters)
@@ -143,10 +151,77 @@ def compare(
         # The arrays as they came: float embeddings are not copied.
         embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
         cka=cka,
-        mutual_knn=affinities.mutual_knn,
+        mutual_knn=mutual,
         seconds=stages.seconds,
         versions=_versions(),
+        profile=measured_parts(means.meter, first.device) if profile else [],
     )
+
+
+def _prepared(
+    p: Parameters,
+    pair: Pair,
+    workspace: str | os.PathLike[str] | None,
+    resume: bool,
+    profile: bool,
+    progress: bool,
+) -> tuple[Parameters, Means]:
+    """Plan the job, say so where it will be long, and open its workspace."""
+    if resume and workspace is None:
+        raise ValueError("resume: needs the workspace of the job to be resumed")
+    if workspace is not None and p.precision == "float32":
+        raise ValueError("workspace: needs precision 'int8', found 'float32'")
+    (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
+    asked = "int8" if workspace is not None else p.precision
+    long = n > _LONG
+    planned = plan(n, d_a, d_b, precision=asked, device=device, workspace=workspace, pilot=long and progress)
+    if long and progress:
+        Console(stderr=True).print(str(planned), highlight=False)
+    p = replace(p, precision=planned.precision)
+    meter = Meter(device) if profile else OFF
+    if workspace is None:
+        return p, Means(planned.block_rows, meter=meter)
+    checkpoint = Checkpoint(
+        workspace,
+        {
+            "diptych": _versions()["diptych"],
+            "a": fingerprint(pair[0]),
+            "b": fingerprint(pair[1]),
+            **asdict(p),
+        },
+        {"block_rows": planned.block_rows},
+        resume=resume,
+    )
+    mapped = checkpoint.folder / "affinity.int8" if planned.mapped else None
+    return p, Means(int(checkpoint.settings["block_rows"]), checkpoint, mapped, meter)
+
+
+def _explained(
+    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means
+) -> tuple[list[Sample], float]:
+    """The groups of both directions, and the share of mutual neighbors; from the workspace what it has."""
+    stored = [load_sample(means.checkpoint, side) for side in (0, 1)]
+    if stored[0] is not None and stored[1] is not None:
+        return [stored[0].sample, stored[1].sample], stored[0].mutual_knn
+    if p.precision == "int8":
+        affinities = packed_affinities(pair, raw, p, stages, means)
+    else:
+        affinities = dense_affinities(pair, raw, p, stages)
+    samples = []
+    for side, stage in enumerate(("explain A", "explain B")):
+        stages.enter(stage)
+        earlier = stored[side]
+        if earlier is None:
+            samples.append(_sample(affinities, side, pair[side], p))
+            save_sample(means.checkpoint, side, samples[side], affinities.mutual_knn)
+        else:
+            samples.append(earlier.sample)
+    mutual = affinities.mutual_knn
+    if means.checkpoint is not None:
+        means.checkpoint.remove("rows-")
+        if means.mapped is not None:
+            means.mapped.unlink()
+    return samples, mutual
 
 
 def _checked_parameters(p: Parameters) -> Parameters:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
+from diptych.rdx.profile import Part
 
 if TYPE_CHECKING:
     import pandas
@@ -76,6 +77,7 @@ class RDXResult:
             all items are neighbors.
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
+        profile: Where the time went, if that was asked for; longest first.
     """
 
     a: Explanations
@@ -87,6 +89,7 @@ class RDXResult:
     mutual_knn: float = float("nan")
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    profile: list[Part] = field(default_factory=list)
 
     @property
     def n(self) -> int:
@@ -165,6 +168,7 @@ class RDXResult:
             "mutual_knn": self.mutual_knn,
             "seconds": self.seconds,
             "versions": self.versions,
+            "profile": [asdict(part) for part in self.profile],
             "sides": {
                 key: {"bsr": side.bsr, "raw_bsr": side.raw_bsr, "notes": side.notes}
                 for key, side in (("a", self.a), ("b", self.b))
@@ -219,4 +223,5 @@ class RDXResult:
             mutual_knn=meta["mutual_knn"],
             seconds=meta["seconds"],
             versions=meta["versions"],
+            profile=[Part(**part) for part in meta.get("profile", [])],
         )
