@@ -108,7 +108,7 @@ def squarable(name: str, tensor: torch.Tensor) -> None:
 
 def real(name: str, value: float) -> None:
     """Demand a real number."""
-    if not isinstance(value, numbers.Real):
+    if type(value) is not float and not isinstance(value, numbers.Real):
         raise TypeError(f"{name}: expected a number, found {value!r}")
 
 
@@ -165,8 +165,11 @@ def overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
 
     def span(tensor: torch.Tensor) -> tuple[int, int]:
+        start = tensor.data_ptr()
+        if tensor.is_contiguous():
+            return start, start + tensor.nbytes
         last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-        return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
+        return start, start + (last + 1) * tensor.element_size()
 
     (start_a, end_a), (start_b, end_b) = span(a), span(b)
     return start_a < end_b and start_b < end_a
