@@ -107,7 +107,7 @@ CALLS_OF = {
         lambda: 1 - scipy.spatial.distance.cdist(X.T, Y.T, "correlation"),
         True,
     ),
-    "linear_cka": (lambda: ops.linear_cka(X, Y), lambda: cka(X, Y), False),
+    "linear_cka": (lambda: ops.linear_cka(X, Y), lambda: cka(X, Y), True),
     "nnls": (
         lambda: ops.nnls(X, W),
         lambda: [scipy.optimize.nnls(W.T, row) for row in X],

@@ -63,7 +63,9 @@ def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> N
 
 def same_device(**tensors: torch.Tensor | AffinityOperator) -> None:
     """Demand that all tensors live on one device."""
-    if len({tensor.device for tensor in tensors.values()}) > 1:
+    first, *others = tensors.values()
+    device = first.device
+    if any(tensor.device != device for tensor in others):
         listed = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(f"expected all arrays on one device, found {listed}")
 
