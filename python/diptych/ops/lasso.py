@@ -47,9 +47,10 @@ def lasso(
     Working sets of features grow by those that violate optimality, as in celer (Massias, Gramfort & Salmon
     2018). Their Gram matrices come once for all targets and folds that share them, a fold's training set
     being the sum of the other folds. On them runs coordinate descent (Friedman, Hastie & Tibshirani 2010,
-    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017) and Anderson extrapolation (Bertrand & Massias
-    2021). One product with all of x then gives every problem's gradient and gap. Small problems see all
-    features at once.
+    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017), Anderson extrapolation (Bertrand & Massias 2021)
+    and Newton steps on the nonzero coefficients (least squares while their signs hold, as Osborne, Presnell &
+    Turlach 2000), which make nearly dependent features converge, too. One product with all of x then gives
+    every problem's gradient and gap. Small problems see all features at once.
 
     Args:
         x: (n, p) features, float32 or float64, by rows or by columns.
@@ -74,7 +75,8 @@ def lasso(
         p <= 256): O(n p K t) time per round, of which three or four are usual, and O(n u²) per target for the
         Gram matrices, or once for all targets where their sets overlap. Memory beyond the result:
         O(K t (n + p)) up to 300 MiB (targets are then solved in turns), O(n u + K u²) for each target solved
-        at once, and a copy of x if it is neither float32 nor float64 or lies in memory by neither axis.
+        at once, 16 MiB per thread (256 MiB on a GPU) for Newton steps, and a copy of x if it is neither
+        float32 nor float64 or lies in memory by neither axis.
         On a GPU every round waits for the device.
 
     Raises:
