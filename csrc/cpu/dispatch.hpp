@@ -206,12 +206,14 @@ struct Operations {
   GatherColumns<double> gather_columns_f64;
 
   // x (n, p), y (n, t) -> coefficients (models, p, t), gaps and passes (models, t); returns how many problems
-  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]].
+  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]]. Target j
+  // has the penalty alpha[j * alpha_step]. With `check`, -1 and nothing done if x or y holds NaN or Inf.
   template <class F>
   using LassoSmall = std::int64_t (*)(const F* x, const double* y, const std::int64_t* order,
                                       const std::int64_t* starts, std::int64_t models, std::int64_t n,
-                                      std::int64_t p, std::int64_t t, const double* alpha, double tolerance,
-                                      int max_passes, F* coefficients, double* gaps, std::int32_t* passes);
+                                      std::int64_t p, std::int64_t t, const double* alpha, int alpha_step,
+                                      double tolerance, int max_passes, bool check, F* coefficients,
+                                      double* gaps, std::int32_t* passes);
   LassoSmall<float> lasso_small_f32;
   LassoSmall<double> lasso_small_f64;
 

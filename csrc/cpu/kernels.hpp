@@ -115,8 +115,8 @@ void gather_columns(const F* x, const std::int64_t* order, std::int64_t n, std::
 template <class F>
 std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,
                          std::int64_t models, std::int64_t n, std::int64_t p, std::int64_t t,
-                         const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
-                         std::int32_t* passes);
+                         const double* alpha, int alpha_step, double tolerance, int max_passes, bool check,
+                         F* coefficients, double* gaps, std::int32_t* passes);
 
 template <class F>
 void center(const F* x, std::int64_t n, std::int64_t d, bool per_column, F* out, F* spread, double* squares,

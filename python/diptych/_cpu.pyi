@@ -102,6 +102,7 @@ def lasso_small(
     order: NDArray[Any] | None,
     tolerance: float,
     max_passes: int,
+    check: bool,
     coefficients: NDArray[Any],
     gaps: NDArray[Any],
     passes: NDArray[Any],
