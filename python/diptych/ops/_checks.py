@@ -1,4 +1,7 @@
-"""Argument checks shared by all ops: each error names the argument, what was found, what was wanted."""
+"""Argument checks of ops, estimators and workflows.
+
+Each error names the argument, what was found and what was expected.
+"""
 
 import math
 import numbers
@@ -83,6 +86,13 @@ def positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a number above 0 and at most {FLOAT32_MAX:.3g}, found {value}")
 
 
+def not_negative(name: str, value: float) -> None:
+    """Demand a finite number of at least zero."""
+    real(name, value)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}: expected a finite number of at least 0, found {value}")
+
+
 def squarable(name: str, tensor: torch.Tensor) -> None:
     """Demand finite entries whose squares neither overflow, summed over a row, nor all vanish."""
     limits = torch.finfo(tensor.dtype)
@@ -100,13 +110,13 @@ def squarable(name: str, tensor: torch.Tensor) -> None:
 
 
 def real(name: str, value: float) -> None:
-    """Demand a real number."""
-    if not isinstance(value, numbers.Real):
+    """Demand a real number; a bool is none."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise TypeError(f"{name}: expected a number, found {value!r}")
 
 
 def integer(name: str, value: int, low: int, high: int = INT32_MAX) -> None:
-    """Demand an integer with low <= value <= high."""
+    """Demand an integer with low <= value <= high; a bool is none."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{name}: expected an integer, found {value!r}")
     within(name, value, low, high)
