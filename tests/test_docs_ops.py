@@ -36,6 +36,16 @@ def test_every_op_has_its_section_and_its_figures() -> None:
     assert contents == [(name, name) for name in SECTIONS]
 
 
+def test_the_lines_of_code_run_one_after_the_other() -> None:
+    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    for snippet in snippets:
+        exec(compile(snippet, "docs/ops.md", "exec"), names)
+    called = set(re.findall(r"ops\.(\w+)\(", "".join(snippets)))
+    assert set(SECTIONS) - {"minibatch_cka"} <= called
+    assert "MinibatchCKA" in called
+
+
 def test_no_figure_is_typed_by_hand() -> None:
     by_hand = re.sub(
         r"<!-- figures of \w+: begin -->.*?<!-- figures of \w+: end -->", "", PAGE, flags=re.DOTALL
