@@ -70,8 +70,8 @@ def test_rows_won_lost_and_missing(table, tmp_path: Path) -> None:
     write("gpu_a.csv", **common, **won | {"baseline_p20_s": "0.0005"}, ratio="0.25", backend="cuda")
     write("other.csv", **common, **won | {"op": "op_two"}, ratio="5")
     found = table.figures("op", tmp_path).splitlines()
-    assert found[2] == "| n=9, float32, cpu | 2 ms | numpy, 10 ms | 5.0× faster | 50% of copy |"
-    assert found[3] == "| n=9, float32, cuda | 2 ms | numpy, 500 µs | **we lose: 4.0× slower** |  |"
+    assert found[2] == "| warm, n=9, float32, cpu | 2 ms | numpy, 10 ms | 5.0× faster | 50% of copy |"
+    assert found[3] == "| warm, n=9, float32, cuda | 2 ms | numpy, 500 µs | **we lose: 4.0× slower** |  |"
     assert found[-1] == "On one."
     assert not any("Not measured" in line for line in found)
     (tmp_path / "gpu_a.csv").unlink()
