@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
+MAX_CANDIDATES: int
 MAX_ATOMS: int
 COMPILER: str
 OPENMP: str
@@ -11,8 +12,11 @@ OPENMP: str
 def simd_level() -> str: ...
 def shift_to_center(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
 def duplicates(x: NDArray[Any], groups: NDArray[Any], threads: int) -> bool: ...
+def peak(x: NDArray[Any], threads: int) -> float: ...
+def unit_rows(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def first_zero_row(x: NDArray[Any]) -> int: ...
 def direct_distances(
-    x: NDArray[Any], y: NDArray[Any], squared: bool, out: NDArray[Any], threads: int
+    x: NDArray[Any], y: NDArray[Any], root: bool, factor: float, out: NDArray[Any], threads: int
 ) -> None: ...
 def distances(
     products: NDArray[Any],
@@ -49,6 +53,13 @@ def knn_affinity(
     labels: NDArray[Any],
     scores: NDArray[Any],
     neighbors: NDArray[Any],
+    threads: int,
+) -> None: ...
+def kmeans_seeds(
+    x: NDArray[Any],
+    firsts: NDArray[Any],
+    draws: NDArray[Any],
+    centers: NDArray[Any],
     threads: int,
 ) -> None: ...
 def kmeans(

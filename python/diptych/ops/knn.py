@@ -116,17 +116,10 @@ def knn(
 
 
 def _check_values(name: str, tensor: torch.Tensor, metric: str) -> None:
-    low, high = tensor.aminmax()
-    if metric != "cosine" and _LEAST <= max(-float(low), float(high)) <= _MOST:
-        return  # one pass will do: NaN and Inf are in no range
-    _checks.finite(name, tensor)
-    if metric != "cosine":
+    if metric == "cosine":
+        _checks.rows_with_a_direction(name, tensor)
+    elif not _LEAST <= _checks.peak(tensor) <= _MOST:  # NaN and Inf are in no range
         _checks.squarable(name, tensor)
-        return
-    zero = (tensor == 0).all(1)
-    if bool(zero.any()):
-        row = int(zero.nonzero()[0])
-        raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
 
 
 def _outputs(
@@ -176,7 +169,7 @@ def _unit_rows(x: torch.Tensor) -> torch.Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
 
 
-def _run_cpu(
+def search(
     x: torch.Tensor,
     y: torch.Tensor | None,
     k: int,
@@ -185,8 +178,10 @@ def _run_cpu(
     distances: torch.Tensor,
     indices: torch.Tensor,
 ) -> None:
+    """Write the neighbors of checked CPU tensors."""
     if metric == "cosine":
-        x, y = _unit_rows(x), None if y is None else _unit_rows(y)
+        x = _products.unit_rows(x, torch.float64)
+        y = None if y is None else _products.unit_rows(y, torch.float64)
     x, y = x.contiguous(), None if y is None else y.contiguous()
     searched = x if y is None else y
     kind = (metric == "euclidean", 0.5 if metric == "cosine" else 1.0)
@@ -289,4 +284,4 @@ def _run_faiss(
     indices.copy_(items)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}
+_IMPLEMENTATIONS = {"cpu": search, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}

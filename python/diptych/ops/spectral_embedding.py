@@ -90,11 +90,14 @@ def spectral_embedding(
 
 def reference(affinity: torch.Tensor, n_components: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition: coordinates and eigenvalues from a dense eigendecomposition in float64."""
-    operator = _NormalizedAffinity(affinity.double())
-    identity = torch.eye(len(affinity), dtype=torch.float64, device=affinity.device)
-    values, vectors = torch.linalg.eigh(operator(identity))
+    matrix = affinity.to(torch.float64, copy=True, memory_format=torch.contiguous_format).fill_diagonal_(0)
+    degrees = matrix.sum(1)
+    isolated = degrees <= 0
+    scale = degrees.rsqrt().masked_fill_(isolated, 1)
+    matrix.mul_(scale).mul_(scale[:, None]).diagonal().copy_(isolated)
+    values, vectors = torch.linalg.eigh(matrix)
     values, vectors = values.flip(0)[:n_components], vectors.flip(1)[:, :n_components]
-    return _fix_signs(vectors) * operator.scale[:, None], values
+    return _fix_signs(vectors).mul_(scale[:, None]), values
 
 
 def checked_affinity(affinity: Array, check: bool | None) -> torch.Tensor:
@@ -245,7 +248,7 @@ def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:
     """Make the entry of largest size in each column positive."""
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    return vectors * torch.where(largest < 0, -1, 1).to(vectors.dtype)
+    return vectors * torch.ones_like(largest).copysign_(largest)
 
 
 _IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
