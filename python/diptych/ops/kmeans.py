@@ -4,7 +4,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diptych import _cpu
 from diptych.ops import _checks
@@ -93,14 +95,16 @@ def _kmeans(
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     mean = x.mean(0)
     x = (x - mean).contiguous()
-    threshold = tolerance * float(x.square().mean())
+    flat = x.view(-1)
+    threshold = tolerance * float(torch.dot(flat, flat)) / len(flat)
     generator = torch.Generator().manual_seed(seed)
     firsts = torch.randint(len(x), (n_init,), generator=generator)
     draws = torch.rand(k - 1, n_init, 2 + int(math.log(k)), generator=generator, dtype=x.dtype)
     centers, labels, inertia = run(_Start(x, k, firsts, draws), max_iter, threshold)
     best = int(inertia.argmin())
-    order, labels = _by_size(labels[best], k)
-    return labels, centers[best, order] + mean, float(inertia[best])
+    order, numbered = _by_size(labels[best].cpu().numpy(), k)
+    centers = centers[best].index_select(0, torch.from_numpy(order).to(x.device)).add_(mean)
+    return torch.from_numpy(numbered).to(x.device), centers, float(inertia[best])
 
 
 def _run_cpu(
@@ -201,14 +205,14 @@ def _seed_centers(start: _Start) -> torch.Tensor:
     return centers
 
 
-def _by_size(labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _by_size(labels: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Renumber clusters, largest first, ties by first item; returns the old numbers and new labels."""
-    sizes = torch.bincount(labels, minlength=k)
-    first = torch.full((k,), len(labels), device=labels.device)
-    first = first.scatter_reduce(0, labels, torch.arange(len(labels), device=labels.device), "amin")
-    order = torch.argsort(sizes * (len(labels) + 1) - first, descending=True, stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(k, device=labels.device)
+    sizes = np.bincount(labels, minlength=k)
+    first = np.full(k, len(labels))
+    first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)  # what is written last stays: the least
+    order = np.lexsort((first, -sizes))
+    place = np.empty_like(order)
+    place[order] = np.arange(k)
     return order, place[labels]
 
 

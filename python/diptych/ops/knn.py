@@ -12,11 +12,11 @@ from diptych.ops._nearest_search import Search
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
 
-# Below about so many multiplications all distances cost less than the preparations for bounds.
-_FEW = 1 << 19
+#: Below about so many multiplications all distances cost less than the preparations for bounds.
+FEW = 1 << 19
 
-# Below about so many a second thread costs more than it saves.
-_ALONE = 1 << 14
+#: Below about so many a second thread costs more than it saves.
+ALONE = 1 << 14
 
 # Groups looked at on a GPU beyond those that products put first, and memory for them.
 _MORE_GROUPS = 8
@@ -169,6 +169,11 @@ def _unit_rows(x: torch.Tensor) -> torch.Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
 
 
+def multiplications(n: int, m: int, d: int) -> int:
+    """About what all distances between n and m items and their selection cost."""
+    return n * m * (d + 16)
+
+
 def search(
     x: torch.Tensor,
     y: torch.Tensor | None,
@@ -186,8 +191,8 @@ def search(
     searched = x if y is None else y
     kind = (metric == "euclidean", 0.5 if metric == "cosine" else 1.0)
     n, m, d = len(x), len(searched), x.shape[1]
-    work = n * m * (d + 16)
-    if work <= _FEW:
+    work = multiplications(n, m, d)
+    if work <= FEW:
         _cpu.nearest_direct(
             numpy_view(x),
             numpy_view(searched),
@@ -195,7 +200,7 @@ def search(
             *kind,
             numpy_view(distances),
             numpy_view(indices),
-            torch.get_num_threads() if work > _ALONE else 1,
+            torch.get_num_threads() if work > ALONE else 1,
         )
         return
     Search(x, y, k, exclude_self).run(kind, distances, indices)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 
 from diptych import _cpu
@@ -15,6 +16,9 @@ from diptych.ops._thin_product import thin_product
 
 #: (n, n) matrix and (n, k) vectors to their product.
 Multiply: TypeAlias = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+#: (n, n) affinity and a number of components to coordinates and eigenvalues, float64.
+Dense: TypeAlias = Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
 
 # Vectors multiplied at once: a pass over the affinity costs little more for 16 vectors than for one.
 _BLOCK = 16
@@ -157,11 +161,16 @@ class _NormalizedAffinity:
 
 
 def _embed(
-    affinity: torch.Tensor, k: int, seed: int, tolerance: float, multiply: Multiply = torch.matmul
+    affinity: torch.Tensor,
+    k: int,
+    seed: int,
+    tolerance: float,
+    multiply: Multiply = torch.matmul,
+    dense: Dense = reference,
 ) -> tuple[torch.Tensor, torch.Tensor, float, int]:
     n = len(affinity)
     if n <= max(_DENSE, 8 * k):
-        coordinates, values = reference(affinity, k)
+        coordinates, values = dense(affinity, k)
         return coordinates.to(affinity.dtype), values.to(affinity.dtype), 0.0, 1
     operator = _NormalizedAffinity(affinity, multiply)
     generator = torch.Generator().manual_seed(seed)
@@ -178,6 +187,25 @@ def _embed(
         f"spectral_embedding: no convergence after {operator.passes} passes, "
         f"residual {residual:.2g} is above the tolerance {tolerance:.2g}"
     )
+
+
+def _dense(affinity: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The definition, by numpy on the CPU: on a few items a call of torch costs more than it computes."""
+    matrix = affinity.numpy().astype(np.float64, order="C")
+    np.fill_diagonal(matrix, 0)
+    degrees = matrix.sum(1)
+    isolated = degrees <= 0
+    degrees[isolated] = 1
+    scale = 1 / np.sqrt(degrees)
+    matrix *= scale
+    matrix *= scale[:, None]
+    matrix[isolated, isolated] = 1
+    # torch's LAPACK: numpy's would wake a second pool of threads.
+    values, vectors = (z.numpy() for z in torch.linalg.eigh(torch.from_numpy(matrix)))
+    leading = vectors[:, ::-1][:, :k]
+    largest = np.take_along_axis(leading, np.abs(leading).argmax(0)[None], 0)
+    coordinates = leading * np.copysign(scale[:, None], largest)
+    return torch.from_numpy(coordinates), torch.from_numpy(values[::-1][:k].copy())
 
 
 def _lanczos(
@@ -252,6 +280,6 @@ def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:
 
 
 _IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
-    "cpu": partial(_embed, multiply=thin_product),
+    "cpu": partial(_embed, multiply=thin_product, dense=_dense),
     "torch": _embed,
 }
