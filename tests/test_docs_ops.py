@@ -1,8 +1,10 @@
 """docs/ops.md has a section for every op, and the figures of the results."""
 
 import csv
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,18 @@ def test_every_op_has_its_section_and_its_figures() -> None:
     assert re.findall(r"<!-- figures of (\w+): begin -->", PAGE) == SECTIONS
     contents = re.findall(r"\[(\w+)\]\(#(\w+)\)", PAGE)
     assert contents == [(name, name) for name in SECTIONS]
+
+
+def test_the_signatures_are_the_functions_own() -> None:
+    shown = re.findall(r"^`ops\.(\w+)\((.*?)\)`", PAGE, re.MULTILINE)
+    assert [name for name, _ in shown] == SECTIONS
+    for name, listed in shown:
+        scope: dict[str, Callable[..., object]] = {}
+        exec(f"def shown({listed}): pass", scope)
+        own = inspect.signature(getattr(ops, name)).parameters
+        for parameter in inspect.signature(scope["shown"]).parameters.values():
+            assert own[parameter.name].kind == parameter.kind, (name, parameter)
+            assert own[parameter.name].default in (parameter.default, None), (name, parameter)
 
 
 def test_the_lines_of_code_run_one_after_the_other() -> None:
