@@ -27,8 +27,17 @@ template <class F>
 bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
 
 template <class F>
-void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool squared,
-                      F* out, int threads);
+void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool root,
+                      double factor, F* out, int threads);
+
+template <class F>
+F peak(const F* x, std::int64_t count, int threads);
+
+template <class E, class F>
+void unit_rows(const E* x, std::int64_t n, std::int64_t d, F* out, int threads);
+
+template <class F>
+std::int64_t first_zero_row(const F* x, std::int64_t n, std::int64_t d);
 
 template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
@@ -70,6 +79,9 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 
 template <class F>
 void symmetric_range(const F* matrix, std::int64_t n, F* bounds, int threads);
+
+void kmeans_seeds(const double* x, std::int64_t n, int d, int k, int restarts, const std::int64_t* firsts,
+                  const double* draws, int candidates, double* centers, int threads);
 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);

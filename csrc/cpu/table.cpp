@@ -5,6 +5,9 @@ namespace diptych::cpu::DIPTYCH_ISA {
 const Operations table = {
     shift_to_center<float>,    shift_to_center<double>,
     duplicates<float>,         duplicates<double>,
+    peak<float>,               peak<double>,
+    unit_rows<float, float>,   unit_rows<float, double>, unit_rows<double, double>,
+    first_zero_row<float>,     first_zero_row<double>,
     direct_distances<float>,   direct_distances<double>,
     distances<float>,          distances<double>,
     ranks<float>,              ranks<double>,
@@ -16,6 +19,7 @@ const Operations table = {
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     symmetric_range<float>,    symmetric_range<double>,
+    kmeans_seeds,
     kmeans,
     nearest_scan<float>,       nearest_scan<double>,
     nearest_finish<float, float>, nearest_finish<double, float>, nearest_finish<double, double>,
