@@ -123,6 +123,19 @@ struct Operations {
   void (*packed_rows)(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
                       std::int64_t rows, float* out, int threads);
 
+  // The same where a process has some rows only: the codes (rows, n) of G of the items first .. first + rows,
+  // and those of its transpose, to the folded rows of one direction and of the other, in place.
+  void (*fold_shard)(std::int8_t* codes, std::int8_t* mirrored, std::int64_t first, std::int64_t rows,
+                     std::int64_t n, double beta, int threads);
+
+  // Folded rows (rows, n) of one direction, x (n, kBlockWidth) -> F x (rows, kBlockWidth); to the last bit what
+  // packed_product gives.
+  void (*shard_product)(const std::int8_t* codes, std::int64_t rows, std::int64_t n, double beta,
+                        const float* x, float* out, int threads);
+
+  // Folded codes (count,) -> affinities (count,).
+  void (*decode_shard)(const std::int8_t* codes, std::int64_t count, double beta, float* out, int threads);
+
   // affinity (rows, n) of the items first .. first + rows, labels (n,) -> per row the sum and the indices of
   // its k best neighbors, -1 padded.
   template <class F>

@@ -70,6 +70,14 @@ void packed_product(const std::int8_t* codes, std::int64_t n, bool above, double
 void packed_rows(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
                  std::int64_t rows, float* out, int threads);
 
+void fold_shard(std::int8_t* codes, std::int8_t* mirrored, std::int64_t first, std::int64_t rows, std::int64_t n,
+                double beta, int threads);
+
+void shard_product(const std::int8_t* codes, std::int64_t rows, std::int64_t n, double beta, const float* x,
+                   float* out, int threads);
+
+void decode_shard(const std::int8_t* codes, std::int64_t count, double beta, float* out, int threads);
+
 template <class F>
 void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, std::int64_t first, std::int64_t rows,
          int k, F* scores, std::int64_t* neighbors, int threads);

@@ -1,79 +1,11 @@
-#include <cmath>
-
-#include "../core/packed.hpp"
-#include "kernels.hpp"
-#include "thin_rows.hpp"
+#include "packed_tiles.hpp"
 #include "transpose.hpp"
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
 namespace {
 
-using core::kGaps;
-using core::kSteps;
 using core::DIPTYCH_ISA::PackedPair;
-
-// 64 x 64: a row of a tile of codes is one or two lines, a tile of affinities 16 KiB.
-constexpr std::int64_t kTile = 64;
-constexpr std::int64_t kLine = 64;  // bytes
-
-struct Span {
-  std::int64_t begin, size;
-};
-
-Span span_of(std::int64_t tile, std::int64_t n) {
-  const std::int64_t begin = tile * kTile;
-  return {begin, n - begin < kTile ? n - begin : kTile};
-}
-
-std::int64_t tiles_of(std::int64_t n) { return (n + kTile - 1) / kTile; }
-
-// exp(beta code / 127) as a product of two: of the code's high four bits and its low four.
-struct Table {
-  float high[16], low[16];
-
-  explicit Table(double beta) {
-    for (int k = 0; k < 16; ++k) {
-      high[k] = static_cast<float>(std::exp(beta * (16 * k - 128) / kSteps));
-      low[k] = static_cast<float>(std::exp(beta * k / kSteps));
-    }
-  }
-  float of(std::int8_t code) const {
-    const unsigned place = static_cast<unsigned>(code + 128);
-    return high[place >> 4] * low[place & 15];
-  }
-};
-
-// Sixteen codes to affinities.
-#if defined(__AVX512F__)
-inline void decode16(const std::int8_t* codes, const Table& table, float* out) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(16)));
-  typedef std::int32_t Places __attribute__((vector_size(64)));
-  Bytes bytes;
-  Register<float> high, low;
-  __builtin_memcpy(&bytes, codes, sizeof bytes);
-  __builtin_memcpy(&high, table.high, sizeof high);
-  __builtin_memcpy(&low, table.low, sizeof low);
-  const Places places = __builtin_convertvector(bytes ^ std::uint8_t(128), Places);
-  const Register<float> value = __builtin_shuffle(high, places >> 4) * __builtin_shuffle(low, places & 15);
-  __builtin_memcpy(out, &value, sizeof value);
-}
-#else
-inline void decode16(const std::int8_t* codes, const Table& table, float* out) {
-  for (int k = 0; k < 16; ++k) out[k] = table.of(codes[k]);
-}
-#endif
-
-// A row of up to kTile codes to affinities; the rest of its last sixteen gets affinities of 1.
-void decode_row(const std::int8_t* codes, std::int64_t count, const Table& table, float* out) {
-  std::int64_t c = 0;
-  for (; c + 16 <= count; c += 16) decode16(codes + c, table, out + c);
-  if (c < count) {
-    std::int8_t last[16] = {};
-    __builtin_memcpy(last, codes + c, count - c);
-    decode16(last, table, out + c);
-  }
-}
 
 // The codes of one direction: the pair i < j stands above the diagonal for one, below it for the other.
 struct Side {
@@ -115,18 +47,6 @@ const std::int8_t* next_tile(const Side& side, std::int64_t row_tile, std::int64
   if (next >= whole || row_tile >= whole) return nullptr;
   return side.direct(row_tile, next) ? side.codes + row_tile * kTile * side.n + next * kTile
                                      : side.codes + next * kTile * side.n + row_tile * kTile;
-}
-
-// sums (rows, kBlockWidth) += a tile, or where `turned` its transpose, times x (columns, kBlockWidth).
-template <bool turned>
-void multiply_decoded(const float* tile, std::int64_t rows, std::int64_t columns, const float* x, float* sums) {
-  constexpr std::int64_t stride = turned ? 1 : kTile, step = turned ? kTile : 1;
-  constexpr int group = kRows<float>;
-  std::int64_t r = 0;
-  for (; r + group <= rows; r += group)
-    multiply_rows<group, true>(tile + r * stride, stride, step, x, columns, sums + r * kBlockWidth);
-  for (; r < rows; ++r)
-    multiply_rows<1, true>(tile + r * stride, stride, step, x, columns, sums + r * kBlockWidth);
 }
 
 // sums (kTile, kBlockWidth) += the affinities of tile (I, J) times x.
@@ -199,8 +119,7 @@ void pack_difference(const T* a, const T* b, std::int64_t rows, std::int64_t n, 
 }
 
 void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads) {
-  float excess[kGaps];
-  for (int gap = 0; gap < kGaps; ++gap) excess[gap] = core::DIPTYCH_ISA::symmetric_excess(gap, beta);
+  const Excess excess(beta);
   const std::int64_t tiles = tiles_of(n);
 #pragma omp parallel for num_threads(n * n < kWorthThreads ? 1 : threads) schedule(dynamic, 1)
   for (std::int64_t row_tile = 0; row_tile < tiles; ++row_tile)
@@ -214,8 +133,8 @@ void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads) {
         std::int8_t *upper = codes + (rows.begin + r) * n + columns.begin, *lower = mirrored + r * kTile;
         const std::int64_t first = row_tile == column_tile ? r + 1 : 0;
         for (std::int64_t c = first; c < columns.size; ++c) {
-          const float dither = (r ^ c) & 1 ? 0.25f : -0.25f;
-          const PackedPair pair = core::DIPTYCH_ISA::symmetric_pair(upper[c], lower[c], excess, dither);
+          const PackedPair pair =
+              core::DIPTYCH_ISA::symmetric_pair(upper[c], lower[c], excess.of, dither_of(r, c));
           upper[c] = pair.ab;
           lower[c] = pair.ba;
         }

@@ -16,6 +16,7 @@ const Operations table = {
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
     pack_difference<std::int32_t>, pack_difference<float>,
     fold_packed,               packed_product,            packed_rows,
+    fold_shard,                shard_product,             decode_shard,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     symmetric_range<float>,    symmetric_range<double>,

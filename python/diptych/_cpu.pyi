@@ -65,6 +65,13 @@ def packed_product(
 def packed_rows(
     codes: NDArray[Any], above: bool, beta: float, first: int, out: NDArray[Any], threads: int
 ) -> None: ...
+def fold_shard(
+    codes: NDArray[Any], mirrored: NDArray[Any], first: int, beta: float, threads: int
+) -> None: ...
+def shard_product(
+    codes: NDArray[Any], beta: float, x: NDArray[Any], out: NDArray[Any], threads: int
+) -> None: ...
+def decode_shard(codes: NDArray[Any], beta: float, out: NDArray[Any], threads: int) -> None: ...
 def knn_affinity(
     affinity: NDArray[Any],
     labels: NDArray[Any],

@@ -51,35 +51,43 @@ def compare(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Explain what A groups together that B does not, and the other way round."""
-    check_report(out, overwrite)
-    from diptych import rdx
-    from diptych.embed import load_embedding
-    from diptych.rdx.checkpoint import clear
+    from diptych.cli._torchrun import process_group
 
-    check_pictures(images, labels, len(load_embedding(a)))
+    with process_group(device) as (place, rank):
+        if not rank:
+            check_report(out, overwrite)
+        from diptych import rdx
+        from diptych.embed import load_embedding
+        from diptych.rdx.checkpoint import clear
+        from diptych.rdx.team import restarted
 
-    result = rdx.compare(
-        a,
-        b,
-        n_explanations=n_explanations,
-        grid_size=grid_size,
-        gamma=gamma,
-        beta=beta,
-        distance=distance,
-        difference=difference,
-        sampling=sampling,
-        align=None if align == "none" else align,
-        conventions=conventions,
-        seed=seed,
-        precision=precision,
-        workspace=workspace,
-        resume=resume,
-        profile=profile,
-        device=device,
-    )
-    if profile:
-        print_profile(result)
-    result.names = (name_a or a.stem, name_b or b.stem)
-    write_report(result, out, images=images, labels=labels, overwrite=overwrite)
-    if workspace is not None:
-        clear(workspace)
+        if not rank:
+            check_pictures(images, labels, len(load_embedding(a)))
+        result = rdx.compare(
+            a,
+            b,
+            n_explanations=n_explanations,
+            grid_size=grid_size,
+            gamma=gamma,
+            beta=beta,
+            distance=distance,
+            difference=difference,
+            sampling=sampling,
+            align=None if align == "none" else align,
+            conventions=conventions,
+            seed=seed,
+            precision=precision,
+            workspace=workspace,
+            resume=resume or (workspace is not None and restarted()),
+            profile=profile,
+            distributed=rank is not None,
+            device=place,
+        )
+        if rank:
+            return
+        if profile:
+            print_profile(result)
+        result.names = (name_a or a.stem, name_b or b.stem)
+        write_report(result, out, images=images, labels=labels, overwrite=overwrite)
+        if workspace is not None:
+            clear(workspace)

@@ -39,6 +39,8 @@ class PackedAffinity:
         out: (n, n) contiguous int8 array (a memory map will do) to hold the codes; default: a new one.
         device: Of the new one.
         meter: Counts the time and work of what is done here and with the directions.
+        rows: Keep only these rows (first, stop) of the differences: a :class:`diptych.ops.PackedShard` in the
+            making, which cannot be folded alone. ``out`` is then (stop - first, n).
 
     Complexity:
         n² bytes. Writing and folding take O(n²) time, a product with k vectors O(n² k).
@@ -60,16 +62,19 @@ class PackedAffinity:
         out: Array | None = None,
         device: str | torch.device = "cpu",
         meter: Meter = OFF,
+        rows: tuple[int, int] | None = None,
     ) -> None:
         self.meter = meter
         _checks.integer("n", n, 1, _checks.INT32_MAX)
         check_parameters(gamma, beta, offset, difference)
         self.n, self.gamma, self.beta, self.offset, self.difference = n, gamma, beta, offset, difference
+        self.first, stop = (0, n) if rows is None else rows
+        shape = (stop - self.first, n)
         if out is None:
-            self.codes = empty((n, n), torch.int8, torch.device(device))
+            self.codes = empty(shape, torch.int8, torch.device(device))
         else:
             self.codes = to_output("out", out)
-            _checks.output("out", self.codes, (n, n), torch.int8, ())
+            _checks.output("out", self.codes, shape, torch.int8, ())
         self.folded = False
 
     def write(self, first: int, a: Array, b: Array, *, check: bool | None = None) -> torch.Tensor:
@@ -86,7 +91,7 @@ class PackedAffinity:
         """
         rows_a, rows_b = paired("a", to_tensor("a", a), "b", to_tensor("b", b), check)
         _checks.matrix("a", rows_a)
-        _checks.integer("first", first, 0, self.n - len(rows_a))
+        _checks.integer("first", first, self.first, self.first + len(self.codes) - len(rows_a))
         if rows_a.shape[1] != self.n:
             raise ValueError(f"a: expected rows of {self.n} entries, found {rows_a.shape[1]}")
         _checks.same_device(a=rows_a, codes=self.codes)
@@ -94,11 +99,15 @@ class PackedAffinity:
             raise ValueError("the packed affinity is folded, its differences are gone")
         if rows_a.dtype == torch.float64:
             rows_a, rows_b = rows_a.float(), rows_b.float()
-        out = self.codes[first : first + len(rows_a)]
+        out = self.codes_of(first, first + len(rows_a))
         sizes = torch.empty(len(rows_a), dtype=torch.float64, device=out.device)
         with self.meter.measure("differences", 0, 9 * out.numel()):
             self._pack(rows_a, rows_b, out, sizes)
         return sizes
+
+    def codes_of(self, start: int, stop: int) -> torch.Tensor:
+        """The codes of the items start .. stop, a view."""
+        return self.codes[start - self.first : stop - self.first]
 
     def _pack(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, sizes: torch.Tensor) -> None:
         if out.device.type != "cpu":
@@ -121,6 +130,8 @@ class PackedAffinity:
         """Turn the differences, once all are written, into symmetric affinities; in place."""
         if self.folded:
             raise ValueError("the packed affinity is folded already")
+        if len(self.codes) < self.n:
+            raise ValueError(f"only {len(self.codes)} of {self.n} rows are here; folding needs all")
         with self.meter.measure("symmetrising", 0, 2 * self.codes.numel()):
             if self.codes.device.type == "cpu":
                 _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
@@ -151,8 +162,7 @@ class PackedDirection:
         self.meter = meter
         self.codes, self.beta, self.above = codes, beta, above
         self.shape, self.device = codes.shape, codes.device
-        steps = torch.arange(-STEPS - 1, STEPS + 1, device=codes.device)
-        self._table = torch.exp(beta / STEPS * steps.double()).float()
+        self._table = affinity_table(beta, codes.device)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -236,10 +246,31 @@ def fold_by_definition(codes: torch.Tensor, beta: float) -> None:
     """Fold in torch, rows at a time: codes of G to codes of log F / beta above and below the diagonal."""
     n, device = len(codes), codes.device
     for i in range(n):
-        g, h = codes[i, i + 1 :].double(), codes[i + 1 :, i].double()
-        half = (g - h).abs() * beta / (2 * STEPS)
-        excess = (half + torch.log1p(torch.exp(-2 * half)) - math.log(2)) * STEPS / beta
-        parity = (torch.arange(i + 1, n, device=device) + i) % 2
-        excess += torch.where(parity == 1, 0.25, -0.25)
-        codes[i, i + 1 :] = (excess - (g + h) / 2).clamp(max=STEPS).round()
-        codes[i + 1 :, i] = (excess + (g + h) / 2).clamp(max=STEPS).round()
+        places = torch.arange(i + 1, n, device=device) + i
+        upper, lower = symmetric_codes(codes[i, i + 1 :], codes[i + 1 :, i], places, beta)
+        codes[i, i + 1 :], codes[i + 1 :, i] = upper, lower
+
+
+def symmetric_codes(
+    g: torch.Tensor, h: torch.Tensor, places: torch.Tensor, beta: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of both directions' log-affinities from those of G_ij and G_ji, with i + j in ``places``.
+
+    (exp(-x) + exp(-y))/2 = exp(-(x + y)/2) cosh((x - y)/2); a quarter step up or down in turns keeps the
+    halves among the means from all being rounded the same way.
+    """
+    mean, half = (g.double() + h.double()) / 2, (g.double() - h.double()).abs() * beta / (2 * STEPS)
+    excess = (half + torch.log1p(torch.exp(-2 * half)) - math.log(2)) * STEPS / beta
+    excess = excess + torch.where(places % 2 == 1, 0.25, -0.25)
+    ab, ba = ((excess + sign * mean).clamp(max=STEPS).round().to(torch.int8) for sign in (-1, 1))
+    return ab, ba
+
+
+def affinity_table(beta: float, device: torch.device) -> torch.Tensor:
+    """The affinity of each code from -128 to 127, (256,) float32.
+
+    A product of two, of the code's high four bits and its low four: to the last bit what the kernels make.
+    """
+    high = torch.tensor([math.exp(beta * (16 * k - 128) / STEPS) for k in range(16)], dtype=torch.float32)
+    low = torch.tensor([math.exp(beta * k / STEPS) for k in range(16)], dtype=torch.float32)
+    return (high[:, None] * low).reshape(-1).to(device)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych.rdx.align import Alignment, align_by_cka
 from diptych.rdx.method import compare
-from diptych.rdx.plan import Plan, plan
+from diptych.rdx.planning import Plan, plan
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.score import binary_success_rate
 from diptych.rdx.sweep import gamma_sweep

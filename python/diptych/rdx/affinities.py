@@ -9,6 +9,7 @@ from diptych import ops
 from diptych._progress import Stages
 from diptych.rdx.distances import distance_matrix
 from diptych.rdx.results import Parameters
+from diptych.rdx.team import TeamDirection
 
 MUTUAL_NEIGHBORS = 10
 
@@ -16,7 +17,7 @@ MUTUAL_NEIGHBORS = 10
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 #: Affinities whose entries can be looked up.
-LookedUp = torch.Tensor | ops.PackedDirection
+LookedUp = torch.Tensor | ops.PackedDirection | TeamDirection
 
 #: From items (k,) to the affinities (k, k) among them.
 Exact = Callable[[torch.Tensor], torch.Tensor]

@@ -52,7 +52,7 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         # Through JSON, so that what is read back compares equal.
         self._job = json.loads(json.dumps(dict(job)))
-        self._digest = hashlib.blake2b(json.dumps(self._job, sort_keys=True).encode()).hexdigest()
+        self._digest = digest(self._job)
         path = self.folder / _JOB
         if path.exists():
             if not resume:
@@ -164,6 +164,11 @@ def load_sample(checkpoint: Checkpoint | None, side: int) -> Stored | None:
     notes = json.loads(stored["notes"].tobytes())
     labels, means = torch.from_numpy(stored["labels"]), torch.from_numpy(stored["mean_affinity"])
     return Stored(Sample(grids, labels, means, notes), float(stored["mutual_knn"][0]))
+
+
+def digest(job: Mapping[str, Any]) -> str:
+    """A digest of what JSON can hold."""
+    return hashlib.blake2b(json.dumps(dict(job), sort_keys=True).encode()).hexdigest()
 
 
 def fingerprint(x: torch.Tensor) -> str:

@@ -1,10 +1,13 @@
 """RDX: two representations of the same items in, explanations of their differences out."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, TypeAlias
 
 import torch
+from numpy.typing import NDArray
 from rich.console import Console
 
 from diptych import ops
@@ -16,15 +19,16 @@ from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
 from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
-from diptych.rdx.checkpoint import Checkpoint, fingerprint, load_sample, save_sample
+from diptych.rdx.checkpoint import Checkpoint, digest, fingerprint, load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
-from diptych.rdx.plan import PRECISIONS, plan
+from diptych.rdx.planning import PRECISIONS, Plan, plan
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
-from diptych.rdx.streamed import Means, packed_affinities
+from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
+from diptych.rdx.team import Order, Team
 
 #: An embedding matrix, or the path of a file that holds one.
 Source: TypeAlias = Array | str | os.PathLike[str]
@@ -59,6 +63,7 @@ def compare(
     workspace: str | os.PathLike[str] | None = None,
     resume: bool = False,
     profile: bool = False,
+    distributed: bool = False,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -93,6 +98,8 @@ def compare(
         resume: Go on with what the workspace holds.
         profile: Measure what each part of the work does beside what the machine can do: see
             :attr:`RDXResult.profile`.
+        distributed: Share the work among the processes of torch.distributed's default group, all of which
+            make this call with the same arguments and get the same result. Needs ``"int8"``.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -110,6 +117,7 @@ def compare(
         FileNotFoundError: No such file.
         FileExistsError: The workspace holds an unfinished job and ``resume`` was not asked for.
         MemoryError: It does not fit; the message tells what would.
+        RuntimeError: ``distributed`` without a process group, or a process of it died.
     """
     parameters = _checked_parameters(
         Parameters(
@@ -128,34 +136,66 @@ def compare(
     )
     loaded = _load("a", a, device), _load("b", b, device)
     _check_pair(*loaded, parameters)
-    parameters, means = _prepared(parameters, loaded, workspace, resume, profile, progress)
-    with Stages(_COSTS, enabled=progress) as stages:
+    team = Team(loaded[0].device) if distributed else None
+    parameters, means = _prepared(parameters, loaded, workspace, resume, profile, progress, team)
+    with Stages(_COSTS, enabled=progress and (team is None or team.leads)) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        samples, mutual = _explained((first, second), raw, parameters, stages, means)
-        stages.enter("score")
-        sides = [
-            _explanations(sample, pair, raw_pair, parameters)
-            for sample, pair, raw_pair in (
-                (samples[0], (first, second), raw),
-                (samples[1], (second, first), (raw[1], raw[0])),
-            )
-        ]
-        cka = float(ops.linear_cka(raw[0], raw[1], check=False))
-    return RDXResult(
+        if team is not None and not team.leads:
+            assist((first, second), parameters, stages, means, team)
+            return _received(team, loaded)
+        with _leading(team):
+            samples, mutual = _explained((first, second), raw, parameters, stages, means, team)
+            stages.enter("score")
+            sides = [
+                _explanations(sample, pair, raw_pair, parameters)
+                for sample, pair, raw_pair in (
+                    (samples[0], (first, second), raw),
+                    (samples[1], (second, first), (raw[1], raw[0])),
+                )
+            ]
+            cka = float(ops.linear_cka(raw[0], raw[1], check=False))
+    result = RDXResult(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
         # The arrays as they came: float embeddings are not copied.
-        embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
+        embeddings=_as_numpy(loaded),
         cka=cka,
         mutual_knn=mutual,
         seconds=stages.seconds,
         versions=_versions(),
         profile=measured_parts(means.meter, first.device) if profile else [],
     )
+    if team is not None:
+        team.spread_bytes(result.to_bytes(embeddings=False))
+    return result
+
+
+def _as_numpy(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+    return pair[0].cpu().numpy(), pair[1].cpu().numpy()
+
+
+@contextmanager
+def _leading(team: Team | None) -> Iterator[None]:
+    """Let the other processes of a team go when the work is done, or has failed."""
+    try:
+        yield
+    except BaseException:
+        if team is not None:
+            with suppress(RuntimeError):  # the first error tells more
+                team.tell(Order.FAIL)
+        raise
+    if team is not None:
+        team.tell(Order.STOP)
+
+
+def _received(team: Team, pair: Pair) -> RDXResult:
+    result = RDXResult.from_bytes(team.spread_bytes(b""))
+    result.embeddings = _as_numpy(pair)
+    return result
 
 
 def _prepared(
@@ -165,45 +205,76 @@ def _prepared(
     resume: bool,
     profile: bool,
     progress: bool,
+    team: Team | None,
 ) -> tuple[Parameters, Means]:
     """Plan the job, say so where it will be long, and open its workspace."""
     if resume and workspace is None:
         raise ValueError("resume: needs the workspace of the job to be resumed")
-    if workspace is not None and p.precision == "float32":
-        raise ValueError("workspace: needs precision 'int8', found 'float32'")
+    streams = workspace is not None or team is not None
+    if streams and p.precision == "float32":
+        name = "workspace" if workspace is not None else "distributed"
+        raise ValueError(f"{name}: needs precision 'int8', found 'float32'")
     (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
-    asked = "int8" if workspace is not None else p.precision
-    long = n > _LONG
-    planned = plan(n, d_a, d_b, precision=asked, device=device, workspace=workspace, pilot=long and progress)
-    if long and progress:
+    tells = progress and n > _LONG and (team is None or team.leads)
+    planned = plan(
+        n,
+        d_a,
+        d_b,
+        precision="int8" if streams else p.precision,
+        device=device,
+        workspace=workspace,
+        processes=1 if team is None else team.size,
+        pilot=tells,
+    )
+    if tells:
         Console(stderr=True).print(str(planned), highlight=False)
     p = replace(p, precision=planned.precision)
-    meter = Meter(device) if profile else OFF
-    if workspace is None:
-        return p, Means(planned.block_rows, meter=meter)
-    checkpoint = Checkpoint(
-        workspace,
-        {
-            "diptych": _versions()["diptych"],
-            "a": fingerprint(pair[0]),
-            "b": fingerprint(pair[1]),
-            **asdict(p),
-        },
-        {"block_rows": planned.block_rows},
-        resume=resume,
-    )
-    mapped = checkpoint.folder / "affinity.int8" if planned.mapped else None
-    return p, Means(int(checkpoint.settings["block_rows"]), checkpoint, mapped, meter)
+    means = Means(planned.block_rows, meter=Meter(device) if profile else OFF)
+    if not streams:
+        return p, means
+    job = {
+        "diptych": _versions()["diptych"],
+        "a": fingerprint(pair[0]),
+        "b": fingerprint(pair[1]),
+        **asdict(p),
+    }
+    if team is not None:
+        team.agree(digest(job))
+    return p, _opened(means, workspace, job, planned, resume, team)
+
+
+def _opened(
+    means: Means,
+    workspace: str | os.PathLike[str] | None,
+    job: dict[str, Any],
+    planned: Plan,
+    resume: bool,
+    team: Team | None,
+) -> Means:
+    """Open the workspace, the leader of a team first; the block size is the leader's."""
+    block_rows, checkpoint = planned.block_rows, None
+    leads = team is None or team.leads
+    if workspace is not None and leads:
+        checkpoint = Checkpoint(workspace, job, {"block_rows": block_rows}, resume=resume)
+        block_rows = int(checkpoint.settings["block_rows"])
+    if team is not None:
+        block_rows = team.shared(block_rows)
+    if workspace is not None and not leads:
+        checkpoint = Checkpoint(workspace, job, {}, resume=True)
+    mapped = checkpoint.folder / "affinity.int8" if checkpoint is not None and planned.mapped else None
+    return replace(means, block_rows=block_rows, checkpoint=checkpoint, mapped=mapped)
 
 
 def _explained(
-    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means
+    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means, team: Team | None
 ) -> tuple[list[Sample], float]:
     """The groups of both directions, and the share of mutual neighbors; from the workspace what it has."""
     stored = [load_sample(means.checkpoint, side) for side in (0, 1)]
     if stored[0] is not None and stored[1] is not None:
         return [stored[0].sample, stored[1].sample], stored[0].mutual_knn
-    if p.precision == "int8":
+    if team is not None:
+        affinities = team_affinities(pair, raw, p, stages, means, team)
+    elif p.precision == "int8":
         affinities = packed_affinities(pair, raw, p, stages, means)
     else:
         affinities = dense_affinities(pair, raw, p, stages)

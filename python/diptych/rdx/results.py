@@ -1,5 +1,6 @@
 """What a comparison found: explanations of both directions, with saving and loading."""
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -151,6 +152,16 @@ class RDXResult:
             path: Where to; ``.npz`` is the usual ending.
             embeddings: Also store the two embedding matrices, which the report's probes need.
         """
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **self._arrays(embeddings))
+
+    def to_bytes(self, *, embeddings: bool = True) -> bytes:
+        """What :meth:`save` writes, in memory."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **self._arrays(embeddings))
+        return file.getvalue()
+
+    def _arrays(self, embeddings: bool) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
         for key, side in (("a", self.a), ("b", self.b)):
             arrays[f"{key}_labels"] = side.labels
@@ -175,8 +186,7 @@ class RDXResult:
             },
         }
         arrays["meta"] = np.array(json.dumps(meta))
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RDXResult":
@@ -185,8 +195,17 @@ class RDXResult:
         Raises:
             ValueError: The file is not a saved comparison, is damaged, or is from a later version.
         """
+        return cls._read(Path(path), os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "RDXResult":
+        """Read what :meth:`to_bytes` gave; raises as :meth:`load`."""
+        return cls._read(io.BytesIO(data), "bytes")
+
+    @classmethod
+    def _read(cls, file: Path | io.BytesIO, name: str) -> "RDXResult":
         try:
-            with np.load(Path(path), allow_pickle=False) as archive:
+            with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             if "meta" not in arrays:
                 raise ValueError("it holds other arrays")
@@ -197,7 +216,7 @@ class RDXResult:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ValueError(f"{os.fspath(path)}: not a readable RDX result: {error}") from error
+            raise ValueError(f"{name}: not a readable RDX result: {error}") from error
 
     @classmethod
     def _from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> "RDXResult":

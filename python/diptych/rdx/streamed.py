@@ -14,9 +14,11 @@ from diptych._progress import Stages
 from diptych.ops import _products
 from diptych.ops._meter import OFF, Meter
 from diptych.ops.mutual_knn import common_neighbors
+from diptych.ops.packed_shard import PackedShard
 from diptych.rdx.affinities import (
     MUTUAL_NEIGHBORS,
     Affinities,
+    LookedUp,
     Pair,
     difference_affinity,
     from_ranks,
@@ -29,6 +31,7 @@ from diptych.rdx.affinities import (
 from diptych.rdx.checkpoint import Checkpoint
 from diptych.rdx.distances import DistanceRows
 from diptych.rdx.results import Parameters
+from diptych.rdx.team import Order, Team, TeamDirection, serve, spans
 
 
 @dataclass(frozen=True)
@@ -46,39 +49,6 @@ class Means:
     checkpoint: Checkpoint | None = None
     mapped: Path | None = None
     meter: Meter = OFF
-
-
-def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
-    """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
-    stages.enter("distances")
-    n = len(pair[0])
-    near = _NearRows(pair, p, means.meter)
-    packed = ops.PackedAffinity(
-        n,
-        gamma(p, n),
-        p.beta,
-        difference=p.difference,
-        offset=offset(p),
-        out=None if means.mapped is None else np.memmap(means.mapped, np.int8, "w+", shape=(n, n)),
-        device=pair[0].device,
-        meter=means.meter,
-    )
-    counts = from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
-    size = common = 0.0
-    for start in range(0, n, means.block_rows):
-        stop = min(start + means.block_rows, n)
-        block_size, block_common = _block(packed, near, start, stop, counts, means.checkpoint)
-        size, common = size + block_size, common + block_common
-        stages.advance((stop - start) / n)
-    mutual = common / (n * MUTUAL_NEIGHBORS) if counts else mutual_knn(raw)
-    stages.enter("affinity")
-    packed.fold()
-
-    def exact(side: int, items: torch.Tensor) -> torch.Tensor:
-        return difference_affinity(*near.among(items), packed.gamma, p)[side]
-
-    mean = p.beta * size / n
-    return Affinities(packed.directions, (partial(exact, 0), partial(exact, 1)), mutual, mean, mean == 0)
 
 
 class _NearRows:
@@ -99,6 +69,112 @@ class _NearRows:
         return a, b
 
 
+def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
+    """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
+    stages.enter("distances")
+    n = len(pair[0])
+    near = _NearRows(pair, p, means.meter)
+    codes = None if means.mapped is None else np.memmap(means.mapped, np.int8, "w+", shape=(n, n))
+    packed = _packed(pair, p, means, (0, n), codes)
+    size, common = _written(packed, near, _counts(p, n), means, stages)
+    mutual = _mutual(raw, p, common)
+    stages.enter("affinity")
+    return _affinities(packed.fold().directions, near, p, mutual, size)
+
+
+def team_affinities(
+    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means, team: Team
+) -> Affinities:
+    """The same, of which each process of a team holds the rows of its share of the items; for the leader."""
+    team.tell(Order.MAKE)
+    stages.enter("distances")
+    near = _NearRows(pair, p, means.meter)
+    shard, counts, size, common = _shard(pair, near, p, stages, means, team)
+    stages.enter("affinity")
+    sides = TeamDirection(team, shard, counts, 0), TeamDirection(team, shard, counts, 1)
+    return _affinities(sides, near, p, _mutual(raw, p, common), size)
+
+
+def assist(pair: Pair, p: Parameters, stages: Stages, means: Means, team: Team) -> None:
+    """Do this process's share of what the leader of the team asks for, until it has its result.
+
+    Raises:
+        RuntimeError: The leader failed, or a process died.
+    """
+    order, _, _ = team.told()
+    if order == Order.MAKE:
+        shard, counts, _, _ = _shard(pair, _NearRows(pair, p, means.meter), p, stages, means, team)
+        order = serve(team, shard, counts)
+    if order == Order.FAIL:
+        raise RuntimeError(f"rank {team.rank}: rank 0 failed; its own message says why")
+
+
+def _shard(
+    pair: Pair, near: _NearRows, p: Parameters, stages: Stages, means: Means, team: Team
+) -> tuple[PackedShard, list[int], float, float]:
+    """This process's rows, how many each process has, and the sums over all rows."""
+    n = len(pair[0])
+    shares = spans(n, means.block_rows, team.size)
+    packed = _packed(pair, p, means, shares[team.rank], None)
+    sums = _written(packed, near, _counts(p, n), means, stages)
+    size, common = team.total(torch.tensor(sums, dtype=torch.float64, device=team.device)).tolist()
+    counts = [stop - start for start, stop in shares]
+    return PackedShard(packed, team.mirrored(packed.codes, counts)), counts, size, common
+
+
+def _packed(
+    pair: Pair, p: Parameters, means: Means, rows: tuple[int, int], codes: np.memmap | None
+) -> ops.PackedAffinity:
+    n = len(pair[0])
+    return ops.PackedAffinity(
+        n,
+        gamma(p, n),
+        p.beta,
+        difference=p.difference,
+        offset=offset(p),
+        out=codes,
+        device=pair[0].device,
+        meter=means.meter,
+        rows=rows,
+    )
+
+
+def _written(
+    packed: ops.PackedAffinity, near: _NearRows, counts: bool, means: Means, stages: Stages
+) -> tuple[float, float]:
+    """Write all rows, block by block; returns what :func:`_block` does, summed."""
+    size = common = 0.0
+    end = packed.first + len(packed.codes)
+    for start in range(packed.first, end, means.block_rows):
+        stop = min(start + means.block_rows, end)
+        block_size, block_common = _block(packed, near, start, stop, counts, means.checkpoint)
+        size, common = size + block_size, common + block_common
+        stages.advance((stop - start) / len(packed.codes))
+    return size, common
+
+
+def _affinities(
+    sides: tuple[LookedUp, LookedUp], near: _NearRows, p: Parameters, mutual: float, size: float
+) -> Affinities:
+    n = len(sides[0])
+
+    def exact(side: int, items: torch.Tensor) -> torch.Tensor:
+        return difference_affinity(*near.among(items), gamma(p, n), p)[side]
+
+    mean = p.beta * size / n
+    return Affinities(sides, (partial(exact, 0), partial(exact, 1)), mutual, mean, mean == 0)
+
+
+def _counts(p: Parameters, n: int) -> bool:
+    """Whether common neighbors are counted in the ranks that are made anyway."""
+    return from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
+
+
+def _mutual(raw: Pair, p: Parameters, common: float) -> float:
+    n = len(raw[0])
+    return common / (n * MUTUAL_NEIGHBORS) if _counts(p, n) else mutual_knn(raw)
+
+
 def _block(
     packed: ops.PackedAffinity,
     near: _NearRows,
@@ -113,7 +189,7 @@ def _block(
     """
     part = f"rows-{start:010d}"
     stored = checkpoint.load(part) if checkpoint is not None else None
-    codes = packed.codes[start:stop]
+    codes = packed.codes_of(start, stop)
     if stored is not None:
         codes.copy_(torch.from_numpy(stored["codes"]))
         return float(stored["sums"][0]), float(stored["sums"][1])

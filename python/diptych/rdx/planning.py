@@ -74,6 +74,7 @@ def plan(
     precision: str = "auto",
     device: str | torch.device = "cpu",
     workspace: str | os.PathLike[str] | None = None,
+    processes: int = 1,
     pilot: bool = True,
 ) -> Plan:
     """Choose precision and block size by the memory that is free, and estimate the time.
@@ -85,6 +86,7 @@ def plan(
         precision: ``"float32"``, ``"int8"`` or ``"auto"``: float32 up to n = 10,000 where it fits, else int8.
         device: Where the comparison will run.
         workspace: A folder that may hold n² bytes of affinities where memory cannot.
+        processes: That share the work, and this machine's memory.
         pilot: Measure this machine, for some tenths of a second; without it there is no estimate of time.
 
     Returns:
@@ -95,49 +97,58 @@ def plan(
         OSError: The disk has no room for the workspace.
     """
     target = torch.device(device)
-    free = _memory.available(target)
+    free = _memory.available(target) // (processes if target.type == "cpu" else 1)
     if precision == "auto":
         small = n <= _FLOAT32_ITEMS and _need(n, d_a, d_b, "float32", free) <= _SHARE * free
         precision = "float32" if small else "int8"
-    need = _need(n, d_a, d_b, precision, free)
-    mapped = False
+    need, mapped = _need(n, d_a, d_b, precision, free, processes), False
     if need > _SHARE * free:
-        if workspace is None or precision != "int8" or need - n * n > _SHARE * free:
-            raise MemoryError(_refusal(n, d_a, d_b, precision, free))
+        mappable = workspace is not None and precision == "int8" and processes == 1
+        if not mappable or need - n * n > _SHARE * free:
+            raise MemoryError(_refusal(n, d_a, d_b, precision, free, processes))
         mapped, need = True, need - n * n
     if workspace is not None:
         _check_disk(n, 2 * n * n if mapped else n * n, workspace)
     seconds = _seconds(n, d_a, d_b, target) if pilot else float("nan")
-    return Plan(n, precision, block_rows(n, free), need, free, seconds, mapped)
+    return Plan(n, precision, block_rows(n, free, processes), need, free, seconds / processes, mapped)
 
 
-def block_rows(n: int, free: int) -> int:
-    """Rows made at a time: 128 MiB of each representation, or a twentieth of the free memory."""
+def block_rows(n: int, free: int, processes: int = 1) -> int:
+    """Rows made at a time: 128 MiB of each representation, or a twentieth of the free memory.
+
+    Of several processes each has at least a block, of few items one of fewer rows.
+    """
     rows = min(_BLOCK_BYTES, free // 20) // (4 * n)
-    return min(n, max(_LEAST_ROWS, rows // _LEAST_ROWS * _LEAST_ROWS))
+    share = -(-n // processes)
+    if processes > 1:
+        share = -(-share // 64) * 64
+    return min(n, share, max(_LEAST_ROWS, rows // _LEAST_ROWS * _LEAST_ROWS))
 
 
-def largest(d_a: int, d_b: int, precision: str, free: int) -> int:
+def largest(d_a: int, d_b: int, precision: str, free: int, processes: int = 1) -> int:
     """The most items that fit in ``free`` bytes."""
     low, high = 1, 1 << 31
     while high - low > 1:
         middle = (low + high) // 2
-        fits = _need(middle, d_a, d_b, precision, free) <= _SHARE * free
+        fits = _need(middle, d_a, d_b, precision, free, processes) <= _SHARE * free
         low, high = (middle, high) if fits else (low, middle)
     return low
 
 
-def _need(n: int, d_a: int, d_b: int, precision: str, free: int) -> int:
+def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int = 1) -> int:
     """Bytes beside the inputs: centred copies, affinities, and the most that a stage holds beside these."""
     copies, vectors, scores = 4 * n * (d_a + d_b), 4 * n * _VECTORS, 8 * n * max(d_a, d_b)
     if precision == "float32":
         return copies + 8 * n * n + max(vectors, scores)
-    blocks = 8 * n * block_rows(n, free)
-    return copies + n * n + max(blocks, vectors + _BLOCK_BYTES, scores)
+    blocks = 8 * n * block_rows(n, free, processes)
+    # Of several processes each holds its rows of both directions.
+    codes = n * n if processes == 1 else 2 * n * n // processes
+    return copies + codes + max(blocks, vectors + _BLOCK_BYTES, scores)
 
 
-def _refusal(n: int, d_a: int, d_b: int, precision: str, free: int) -> str:
-    need, fits = _need(n, d_a, d_b, precision, free), largest(d_a, d_b, precision, free)
+def _refusal(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int) -> str:
+    need = _need(n, d_a, d_b, precision, free, processes)
+    fits = largest(d_a, d_b, precision, free, processes)
     message = (
         f"{n:,} items need {_size(need)} in {precision}, {_size(free)} are free: {fits:,} items would fit"
     )
