@@ -12,6 +12,7 @@ from diptych.embed import load_embedding
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
+from diptych.ops.packed_affinity import STEPS
 from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
 from diptych.rdx.align import align_by_cka
 from diptych.rdx.distances import DISTANCES, safely_scaled
@@ -225,6 +226,12 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         sample.notes.append(
             f"The two representations order nearly all neighbors alike (affinities differ from 1 by "
             f"{affinities.size:.1e} in the mean): these groups may show no more than rounding."
+        )
+    elif p.precision == "int8" and affinities.size < p.beta / (2 * STEPS):
+        sample.notes.append(
+            f"The differences are {affinities.size / p.beta:.1e} in the mean, below half a step of "
+            f"precision='int8' ({0.5 / STEPS:.1e}): these groups may show no more than rounding, which "
+            f"precision='float32' would tell."
         )
     return sample
 
