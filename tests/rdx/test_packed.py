@@ -130,6 +130,33 @@ def test_every_pagerank_variant(
             assert set(np.flatnonzero(side.labels == number)) == set(grid)
 
 
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("conventions", ["default", "published-code"])
+def test_the_largest_edges_are_exact(distance: str, conventions: str) -> None:
+    a, b = integer_pair(60)
+    variant = {"distance": distance, "conventions": conventions}
+    options = {"n_explanations": 3, "grid_size": 5, "sampling": "pagerank", "precision": "int8"}
+    packed = compare(a, b, progress=False, **options, **variant)
+    for side, source, other in sides(packed, a, b):
+        f = affinity(source, other, **variant)
+        for grid in side.grids:
+            edges = np.delete(f[grid[0]], grid[0])
+            # 60 items are all looked at again, in float32; distances of integers are good to 1e-6, which an
+            # exponent of at most 5 and the larger differences of close items magnify.
+            np.testing.assert_allclose(f[grid[0], grid[1:]], np.sort(edges)[::-1][:4], rtol=1e-4)
+            f[grid], f[:, grid] = 0, 0
+
+
+@pytest.mark.parametrize("sampling", ["spectral", "pagerank"])
+def test_the_sharpest_affinities_stay_finite(sampling: str) -> None:
+    a, b = gathered(130, 20)
+    options = {"beta": 80.0, "gamma": 5.0, "sampling": sampling, "n_explanations": 2}
+    found = compare(a, b, precision="int8", progress=False, **options)
+    for side in (found.a, found.b):
+        assert len(side.grids) == 2
+        assert np.isfinite(side.mean_affinity).all()
+
+
 def assert_alike(whole: RDXResult, packed: RDXResult) -> None:
     """What is asked of the whole method: labels' ARI, most grids the same, binary success rates."""
     for side, twin in ((whole.a, packed.a), (whole.b, packed.b)):

@@ -215,10 +215,10 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         labels = torch.full((len(affinity),), -1, device=affinity.device)
         note = "The two representations order all neighbors alike: there is no difference to explain."
         return Sample([], labels, torch.empty(0), [note])
+    exact = None if affinities.exact is None else affinities.exact[side]
     if p.sampling == "pagerank":
-        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size)
+        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size, exact)
     else:
-        exact = None if affinities.exact is None else affinities.exact[side]
         sample = spectral_sample(
             affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
         )
