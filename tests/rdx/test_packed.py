@@ -215,14 +215,14 @@ def test_row_blocks_make_no_difference(
 @pytest.mark.parametrize("n", [2, 3, 9, 33, 500])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_rows_of_distances_are_those_of_the_matrix(
-    distance: str, published: bool, n: int, dtype: torch.dtype
+    device: torch.device, distance: str, published: bool, n: int, dtype: torch.dtype
 ) -> None:
-    x = torch.from_numpy(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32)).to(dtype)
+    x = torch.from_numpy(np.random.default_rng(n).normal(size=(n, 5)).astype(np.float32)).to(device, dtype)
     matrix = distance_matrix(x, distance, published=published)
     rows = DistanceRows(x, distance, published=published)
     assert rows.n == n
     generator = torch.Generator().manual_seed(n)
-    few = torch.randperm(n, generator=generator)[: min(n, 7)]
+    few = torch.randperm(n, generator=generator)[: min(n, 7)].to(device)
     for items in (slice(0, n), slice(n // 2, n), slice(n - 1, n), few):
         found = rows(items)
         assert found.dtype == matrix.dtype
@@ -231,7 +231,7 @@ def test_rows_of_distances_are_those_of_the_matrix(
         else:
             # Products of coordinates near 3, rounded, seen in squares of about 1 (test_distances.py).
             torch.testing.assert_close(found, matrix[items], rtol=1e-5, atol=1e-5)
-            own = torch.arange(n)[items]
+            own = torch.arange(n, device=device)[items]
             assert not found[torch.arange(len(own)), own].any()
     torch.testing.assert_close(rows.among(few), matrix[few][:, few], rtol=1e-5, atol=1e-5)
 
@@ -317,6 +317,25 @@ def test_few_items(n: int, n_explanations: int, grid_size: int, conventions: str
         for number, grid in enumerate(twin.grids):
             assert set(grid) <= set(np.flatnonzero(twin.labels == number))
     np.testing.assert_equal(packed.mutual_knn, whole.mutual_knn)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("distance", DISTANCES)
+@pytest.mark.parametrize("sampling", ["spectral", "pagerank"])
+def test_on_a_gpu(sampling: str, distance: str, digits: dict[str, Matrix]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU")
+    a, b = digits["pca"], digits["raw"]
+    options = {"distance": distance, "sampling": sampling, "precision": "int8", "progress": False}
+    here, there = compare(a, b, **options), compare(a, b, device="cuda", **options)
+    assert there.mutual_knn == pytest.approx(here.mutual_knn, abs=1e-3)
+    if sampling == "spectral":
+        for side, twin in ((here.a, there.a), (here.b, there.b)):
+            # The same method in other roundings.
+            assert adjusted_rand_score(side.labels, twin.labels) >= 0.95
+            assert abs(side.bsr - twin.bsr) <= 0.02
+    else:
+        assert [len(grid) for grid in there.a.grids] == [9] * 5
 
 
 @pytest.mark.parametrize("align", ["a_to_b", "b_to_a"])
