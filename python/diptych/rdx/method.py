@@ -1,41 +1,36 @@
 """RDX: two representations of the same items in, explanations of their differences out."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from typing import Any, TypeAlias
+from dataclasses import replace
+from typing import TypeAlias
 
 import torch
-from numpy.typing import NDArray
-from rich.console import Console
 
 from diptych import ops
 from diptych._progress import Stages
 from diptych.embed import load_embedding
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
-from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
+from diptych.ops.packed_affinity import STEPS
 from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
-from diptych.rdx.checkpoint import Checkpoint, digest, fingerprint, load_sample, save_sample
+from diptych.rdx.checkpoint import load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
-from diptych.rdx.planning import PRECISIONS, Plan, plan
+from diptych.rdx.job import as_numpy, leading, prepared, received, versions
+from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
 from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
-from diptych.rdx.team import Order, Team
+from diptych.rdx.team import Team
 
 #: An embedding matrix, or the path of a file that holds one.
 Source: TypeAlias = Array | str | os.PathLike[str]
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-# Items from which a comparison takes long enough to say what it will take.
-_LONG = 10_000
 
 # Mean size of F - 1 below which a difference may be rounding: 5,000 embeddings and their rotated copy in
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
@@ -137,7 +132,7 @@ def compare(
     loaded = _load("a", a, device), _load("b", b, device)
     _check_pair(*loaded, parameters)
     team = Team(loaded[0].device) if distributed else None
-    parameters, means = _prepared(parameters, loaded, workspace, resume, profile, progress, team)
+    parameters, means = prepared(parameters, loaded, workspace, resume, profile, progress, team)
     with Stages(_COSTS, enabled=progress and (team is None or team.leads)) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
@@ -145,8 +140,8 @@ def compare(
             first, second = _aligned(first, second, align, parameters.seed)
         if team is not None and not team.leads:
             assist((first, second), parameters, stages, means, team)
-            return _received(team, loaded)
-        with _leading(team):
+            return received(team, loaded)
+        with leading(team):
             samples, mutual = _explained((first, second), raw, parameters, stages, means, team)
             stages.enter("score")
             sides = [
@@ -162,107 +157,16 @@ def compare(
         b=sides[1],
         parameters=parameters,
         # The arrays as they came: float embeddings are not copied.
-        embeddings=_as_numpy(loaded),
+        embeddings=as_numpy(loaded),
         cka=cka,
         mutual_knn=mutual,
         seconds=stages.seconds,
-        versions=_versions(),
+        versions=versions(),
         profile=measured_parts(means.meter, first.device) if profile else [],
     )
     if team is not None:
         team.spread_bytes(result.to_bytes(embeddings=False))
     return result
-
-
-def _as_numpy(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
-    return pair[0].cpu().numpy(), pair[1].cpu().numpy()
-
-
-@contextmanager
-def _leading(team: Team | None) -> Iterator[None]:
-    """Let the other processes of a team go when the work is done, or has failed."""
-    try:
-        yield
-    except BaseException:
-        if team is not None:
-            with suppress(RuntimeError):  # the first error tells more
-                team.tell(Order.FAIL)
-        raise
-    if team is not None:
-        team.tell(Order.STOP)
-
-
-def _received(team: Team, pair: Pair) -> RDXResult:
-    result = RDXResult.from_bytes(team.spread_bytes(b""))
-    result.embeddings = _as_numpy(pair)
-    return result
-
-
-def _prepared(
-    p: Parameters,
-    pair: Pair,
-    workspace: str | os.PathLike[str] | None,
-    resume: bool,
-    profile: bool,
-    progress: bool,
-    team: Team | None,
-) -> tuple[Parameters, Means]:
-    """Plan the job, say so where it will be long, and open its workspace."""
-    if resume and workspace is None:
-        raise ValueError("resume: needs the workspace of the job to be resumed")
-    streams = workspace is not None or team is not None
-    if streams and p.precision == "float32":
-        name = "workspace" if workspace is not None else "distributed"
-        raise ValueError(f"{name}: needs precision 'int8', found 'float32'")
-    (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
-    tells = progress and n > _LONG and (team is None or team.leads)
-    planned = plan(
-        n,
-        d_a,
-        d_b,
-        precision="int8" if streams else p.precision,
-        device=device,
-        workspace=workspace,
-        processes=1 if team is None else team.size,
-        pilot=tells,
-    )
-    if tells:
-        Console(stderr=True).print(str(planned), highlight=False)
-    p = replace(p, precision=planned.precision)
-    means = Means(planned.block_rows, meter=Meter(device) if profile else OFF)
-    if not streams:
-        return p, means
-    job = {
-        "diptych": _versions()["diptych"],
-        "a": fingerprint(pair[0]),
-        "b": fingerprint(pair[1]),
-        **asdict(p),
-    }
-    if team is not None:
-        team.agree(digest(job))
-    return p, _opened(means, workspace, job, planned, resume, team)
-
-
-def _opened(
-    means: Means,
-    workspace: str | os.PathLike[str] | None,
-    job: dict[str, Any],
-    planned: Plan,
-    resume: bool,
-    team: Team | None,
-) -> Means:
-    """Open the workspace, the leader of a team first; the block size is the leader's."""
-    block_rows, checkpoint = planned.block_rows, None
-    leads = team is None or team.leads
-    if workspace is not None and leads:
-        checkpoint = Checkpoint(workspace, job, {"block_rows": block_rows}, resume=resume)
-        block_rows = int(checkpoint.settings["block_rows"])
-    if team is not None:
-        block_rows = team.shared(block_rows)
-    if workspace is not None and not leads:
-        checkpoint = Checkpoint(workspace, job, {}, resume=True)
-    mapped = checkpoint.folder / "affinity.int8" if checkpoint is not None and planned.mapped else None
-    return replace(means, block_rows=block_rows, checkpoint=checkpoint, mapped=mapped)
 
 
 def _explained(
@@ -360,10 +264,10 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         labels = torch.full((len(affinity),), -1, device=affinity.device)
         note = "The two representations order all neighbors alike: there is no difference to explain."
         return Sample([], labels, torch.empty(0), [note])
+    exact = None if affinities.exact is None else affinities.exact[side]
     if p.sampling == "pagerank":
-        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size)
+        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size, exact)
     else:
-        exact = None if affinities.exact is None else affinities.exact[side]
         sample = spectral_sample(
             affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
         )
@@ -371,6 +275,12 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         sample.notes.append(
             f"The two representations order nearly all neighbors alike (affinities differ from 1 by "
             f"{affinities.size:.1e} in the mean): these groups may show no more than rounding."
+        )
+    elif p.precision == "int8" and affinities.size < p.beta / (2 * STEPS):
+        sample.notes.append(
+            f"The differences are {affinities.size / p.beta:.1e} in the mean, below half a step of "
+            f"precision='int8' ({0.5 / STEPS:.1e}): these groups may show no more than rounding, which "
+            f"precision='float32' would tell."
         )
     return sample
 
@@ -392,10 +302,3 @@ def _explanations(
         raw_bsr=raw,
         notes=sample.notes,
     )
-
-
-def _versions() -> dict[str, str]:
-    from diptych._build import build_info
-
-    info: dict[str, Any] = build_info()
-    return {name: str(value) for name, value in info.items() if value is not None}
