@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diptych._files import natural_key
 from diptych.report.folder import check_target
-from diptych.report.images import load_images, natural_key, placeholder
+from diptych.report.images import load_images, placeholder
 from diptych.report.labels import check_names, load_labels
 
 RNG = np.random.default_rng(0)

@@ -1,7 +1,6 @@
 """The pictures of the items: from an array, a .npy file, a folder or a list of files, one at a time."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diptych._files import natural_key
 from diptych.plots.pictures import CHANNELS, as_picture
 
 ImageSource = Sequence[Any] | NDArray[Any] | str | os.PathLike[str]
@@ -114,12 +114,6 @@ def load_images(source: ImageSource, n: int) -> Images:
     except ValueError as error:
         raise ValueError("images: found a list of pictures that differ in shape") from error
     return _from_array(array, n, "images")
-
-
-def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key by which "item 2" comes before "item 10"."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], name
 
 
 def _image_files(folder: Path) -> list[Path]:
