@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from diptych.embed import load_embedding
-from diptych.embed.files import SUFFIXES
+from diptych.embed.files import SUFFIXES, count_items
 
 MATRIX = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -48,6 +48,7 @@ def test_every_format_gives_its_matrix(name: str, kind: type) -> None:
         found = found.detach().numpy()
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, MATRIX)
+    assert count_items(kind(name)) == 4
 
 
 def test_every_suffix_is_tried_above() -> None:

@@ -49,10 +49,11 @@ class StoredEmbedding:
         shape: (n, d).
         dtype: Type of the entries on disk, a torch.dtype in this machine's byte order.
         parts: The shards, in order.
+        path: The file or folder; None behind a memory map.
     """
 
-    def __init__(self, name: str, parts: Sequence[Rows]) -> None:
-        self.name, self.parts = name, list(parts)
+    def __init__(self, name: str, parts: Sequence[Rows], path: str | None = None) -> None:
+        self.name, self.parts, self.path = name, list(parts), path
         first = self.parts[0]
         for part in self.parts:
             if len(part.shape) != 2:
@@ -166,7 +167,7 @@ def open_embedding(path: str | os.PathLike[str], key: str | None = None) -> Stor
             f"{path}: expected a folder, .npy or .safetensors, which can be read in pieces; "
             "diptych.embed.load_embedding reads others whole"
         )
-    return StoredEmbedding(os.fspath(path), parts)
+    return StoredEmbedding(os.fspath(path), parts, os.fspath(path))
 
 
 def in_pieces(path: str | os.PathLike[str]) -> bool:

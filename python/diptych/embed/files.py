@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from diptych.embed.embedding import open_embedding
+from diptych.embed.embedding import in_pieces, open_embedding
 from diptych.embed.shards import pick
 from diptych.embed.stored import stored_safetensors
 
@@ -50,6 +50,16 @@ def load_embedding(path: str | os.PathLike[str], key: str | None = None) -> Any:
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path}: not a readable {path.suffix} file: {reason}") from error
     return pick(path, content, key) if isinstance(content, Mapping) else content
+
+
+def count_items(path: str | os.PathLike[str]) -> int:
+    """Number of rows of a matrix that :func:`load_embedding` takes, from the header where that tells it.
+
+    Raises:
+        FileNotFoundError: As :func:`load_embedding`.
+        ValueError: As :func:`load_embedding`, or no matrix.
+    """
+    return len(open_embedding(path) if in_pieces(path) else load_embedding(path))
 
 
 def _load_folder(folder: Path, key: str | None) -> Any:

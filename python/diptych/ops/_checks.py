@@ -11,6 +11,9 @@ from diptych.ops._operator import AffinityOperator
 INT32_MAX = 2**31 - 1
 FLOAT32_MAX = torch.finfo(torch.float32).max
 
+# Entries looked at together in search of one that is not finite.
+_BLOCK_ENTRIES = 1 << 22
+
 
 def matrix(name: str, tensor: torch.Tensor) -> None:
     """Demand a matrix with at least one row and one column."""
@@ -71,16 +74,19 @@ def same_device(**tensors: torch.Tensor | AffinityOperator) -> None:
 def finite(name: str, tensor: torch.Tensor) -> None:
     """Demand numbers without NaN and Inf; the error tells the first row that has one.
 
-    One pass without temporaries in the good case: a sum is finite only if every term is.
+    One pass without temporaries in the good case: a sum is finite only if every term is. Else a second pass
+    in blocks.
     """
     if not tensor.is_floating_point() or math.isfinite(float(tensor.detach().sum())):
         return
-    bad = ~torch.isfinite(tensor)
-    rows = bad.flatten(1).any(1) if tensor.ndim > 1 else bad
-    if not bool(rows.any()):
-        return  # the sum overflowed, the entries are fine
-    row = int(rows.nonzero()[0])
-    raise ValueError(f"{name}: expected finite numbers, found NaN or Inf in row {row}")
+    step = max(1, _BLOCK_ENTRIES * len(tensor) // tensor.numel())
+    for start in range(0, len(tensor), step):
+        bad = ~torch.isfinite(tensor[start : start + step])
+        rows = bad.flatten(1).any(1) if tensor.ndim > 1 else bad
+        if bool(rows.any()):
+            row = start + int(rows.nonzero()[0])
+            raise ValueError(f"{name}: expected finite numbers, found NaN or Inf in row {row}")
+    # The sum overflowed, the entries are fine.
 
 
 def positive(name: str, value: float) -> None:

@@ -76,6 +76,7 @@ class RDXResult:
             all items are neighbors.
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
+        ids: (n,) ids of the items, int64, uint64 or str; None if there were none.
     """
 
     a: Explanations
@@ -87,6 +88,7 @@ class RDXResult:
     mutual_knn: float = float("nan")
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    ids: NDArray[Any] | None = None
 
     @property
     def n(self) -> int:
@@ -120,7 +122,10 @@ class RDXResult:
         return "\n".join(lines)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity."""
+        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity.
+
+        Where the items have ids, a column ``id`` follows.
+        """
         try:
             import pandas
         except ModuleNotFoundError as error:
@@ -139,7 +144,8 @@ class RDXResult:
             for position, item in enumerate(grid)
         ]
         columns = ["representation", "explanation", "position", "item", "grid_bsr", "mean_affinity"]
-        return pandas.DataFrame(rows, columns=columns)
+        frame = pandas.DataFrame(rows, columns=columns)
+        return frame if self.ids is None else frame.assign(id=self.ids[frame["item"].to_numpy(np.int64)])
 
     def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:
         """Write everything to one compressed .npz (arrays and JSON, no pickle), whole or not at all.
@@ -157,6 +163,8 @@ class RDXResult:
             arrays[f"{key}_mean_affinity"] = side.mean_affinity
         if embeddings and self.embeddings is not None:
             arrays["embeddings_a"], arrays["embeddings_b"] = self.embeddings
+        if self.ids is not None:
+            arrays["ids"] = self.ids
         meta = {
             "format": _FORMAT,
             "parameters": asdict(self.parameters),
@@ -219,4 +227,5 @@ class RDXResult:
             mutual_knn=meta["mutual_knn"],
             seconds=meta["seconds"],
             versions=meta["versions"],
+            ids=arrays.get("ids"),
         )

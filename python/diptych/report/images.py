@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diptych._files import natural_key
+from diptych.embed.mapped import Mapped, is_mapped
 from diptych.plots.pictures import CHANNELS, as_picture
 
 ImageSource = Sequence[Any] | NDArray[Any] | str | os.PathLike[str]
@@ -173,4 +175,17 @@ def _from_array(array: NDArray[Any], n: int, where: str) -> Images:
         raise ValueError(f"{where}: found {len(array)} pictures, wanted {n}, one per item")
     if not (array.dtype in (np.uint8, np.bool_) or np.issubdtype(array.dtype, np.floating)):
         raise TypeError(f"{where}: found dtype {array.dtype}, wanted uint8, or float in [0, 1]")
-    return Images(n, lambda item: as_picture(array[item], f"{where}, item {item}"))
+    read = _mapped(where, array) if is_mapped(array) else array.__getitem__
+    return Images(n, lambda item: as_picture(read(item), f"{where}, item {item}"))
+
+
+def _mapped(where: str, array: NDArray[Any]) -> Callable[[int], NDArray[Any]]:
+    """One picture of a memory map, copied so that a file cut short meanwhile is an error and no SIGBUS."""
+    rows = Mapped(where, array)
+
+    def read(item: int) -> NDArray[Any]:
+        picture = torch.empty((1, *rows.shape[1:]), dtype=rows.dtype)
+        rows.fill(picture, item)
+        return picture[0].numpy()
+
+    return read
