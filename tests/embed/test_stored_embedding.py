@@ -313,6 +313,7 @@ def test_maps_of_no_numbers_are_refused() -> None:
         (np.zeros((2, 2), [("項", "f4")]), r"x\.npy: not a readable \.npy file: version \(3, 0\)"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Stored array in format 3.0")
 def test_what_is_no_matrix_is_refused(array: Any, words: str) -> None:
     np.save("x.npy", array)
     with pytest.raises(ValueError, match=words):
@@ -328,6 +329,66 @@ def test_damaged_files_are_named(name: str) -> None:
         Path(name).write_bytes(content)
         with pytest.raises(ValueError, match=rf"^{name}: not a readable \.{suffix} file: \S"):
             open_embedding(name)
+
+
+def safetensors_of(header: str, size: int) -> bytes:
+    return struct.pack("<Q", len(header)) + header.encode() + bytes(size)
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        ('"F32","shape":[2,3],"data_offsets":[0,20]', "has bytes 0 to 20"),
+        ('"F32","shape":[-2,-3],"data_offsets":[0,24]', "expected counts in its header, found -2"),
+        ('"F32","shape":[2.0,3],"data_offsets":[0,24]', r"expected counts in its header, found 2\.0"),
+        ('"F32","shape":[true,6],"data_offsets":[0,24]', "expected counts in its header, found True"),
+        ('"F32","shape":[2,3],"data_offsets":[-4,20]', "expected counts in its header, found -4"),
+        ('"F32","shape":[2,3],"data_offsets":[4,28]', r"expected \d+ bytes, found"),
+        ('"F32","shape":[2,3]', "data_offsets"),
+    ],
+)
+def test_headers_that_contradict_themselves_are_refused(entry: str, words: str) -> None:
+    Path("x.safetensors").write_bytes(safetensors_of(f'{{"x":{{"dtype":{entry}}}}}', 24))
+    with pytest.raises(ValueError, match=rf"^x\.safetensors: not a readable \.safetensors file: .*{words}"):
+        open_embedding("x.safetensors")
+
+
+def test_negative_shapes_are_refused() -> None:
+    with open("x.npy", "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (-2, 3)})
+    with pytest.raises(ValueError, match=r"x\.npy: .*expected counts in its header, found -2"):
+        open_embedding("x.npy")
+
+
+@given(
+    name=st.sampled_from(sorted(WRITERS)),
+    edits=st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 255)), min_size=1, max_size=4),
+)
+def test_damage_is_an_error_that_names_the_file_or_is_none(
+    tmp_path_factory: pytest.TempPathFactory, name: str, edits: list[tuple[int, int]]
+) -> None:
+    path = str(tmp_path_factory.mktemp("damaged") / name)
+    WRITERS[name](path)
+    content = bytearray(Path(path).read_bytes())
+    for place, value in edits:
+        content[place % min(len(content), 140)] = value
+    Path(path).write_bytes(content)
+    told = path
+    try:
+        opened = open_embedding(path)
+        found = tuple(opened.read().shape) == opened.shape
+    except ValueError as error:
+        told, found = str(error), True
+    assert found
+    assert told.startswith(path)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_matrices_are_read_to_any_device(device: torch.device, dtype: torch.dtype) -> None:
+    safetensors.torch.save_file({"x": torch.tensor(MATRIX).half()}, "x.safetensors")
+    found = open_embedding("x.safetensors").read(dtype=dtype, device=device)
+    assert found.device.type == device.type
+    assert torch.equal(found.cpu(), torch.tensor(MATRIX, dtype=dtype))
 
 
 def test_dtypes_unknown_here_are_refused() -> None:

@@ -163,11 +163,19 @@ def stored_npy(path: Path) -> Stored:
         shape, fortran, dtype = read(file)
         if not shape:
             raise ValueError("it holds a single number")
+        _demand_counts(*shape)
         offset, state = file.tell(), state_of(file)
         wanted = offset + math.prod(shape) * dtype.itemsize
         if state[2] < wanted:
             raise ValueError(f"expected {wanted} bytes for shape {shape} of {dtype}, found {state[2]}")
         return Stored(path, offset, shape, _torch_dtype(dtype), fortran, not dtype.isnative, state)
+
+
+def _demand_counts(*numbers: Any) -> None:
+    """Headers are text that anybody may have written."""
+    for number in numbers:
+        if type(number) is not int or number < 0:
+            raise ValueError(f"expected counts in its header, found {number!r:.40}")
 
 
 def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
@@ -200,7 +208,8 @@ def stored_safetensors(path: Path) -> dict[str, Stored]:
         for name, entry in header.items():
             shape, (start, stop) = tuple(entry["shape"]), entry["data_offsets"]
             dtype = _safetensors_dtype(name, entry["dtype"])
-            if start < 0 or stop - start != math.prod(shape) * dtype.itemsize or min(shape, default=0) < 0:
+            _demand_counts(*shape, start, stop)
+            if stop - start != math.prod(shape) * dtype.itemsize:
                 raise ValueError(f"array {name!r} of shape {shape} and {dtype} has bytes {start} to {stop}")
             end = max(end, stop)
             if shape:

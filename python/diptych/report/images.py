@@ -105,12 +105,14 @@ def load_images(source: ImageSource, n: int) -> Images:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            return _from_files(_image_files(path), n, f"images: {path}")
+            names = _image_files(path)
+            return _from_files(lambda item: path / names[item], names, n, f"images: {path}")
         return _from_array(_load_npy(path), n, f"images: {path}")
     if isinstance(source, list | tuple) and any(isinstance(x, str | os.PathLike) for x in source):
         if not all(isinstance(x, str | os.PathLike) for x in source):
             raise TypeError("images: found a list of paths and other things, wanted only paths")
-        return _from_files([Path(x) for x in source], n, "images")
+        paths = [Path(x) for x in source]
+        return _from_files(paths.__getitem__, [path.name for path in paths], n, "images")
     try:
         array = np.asarray(source)
     except ValueError as error:
@@ -118,19 +120,23 @@ def load_images(source: ImageSource, n: int) -> Images:
     return _from_array(array, n, "images")
 
 
-def _image_files(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.casefold() in _ENDINGS and not path.name.startswith(".") and path.is_file()
-    ]
-    return sorted(files, key=lambda path: natural_key(path.name))
+def _image_files(folder: Path) -> list[str]:
+    """Names of the image files of a folder that may hold millions, without asking for each file's status."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if os.path.splitext(entry.name)[1].casefold() in _ENDINGS
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        ]
+    return sorted(names, key=natural_key)
 
 
-def _from_files(paths: list[Path], n: int, where: str) -> Images:
-    if len(paths) != n:
-        raise ValueError(f"{where}: found {len(paths)} image files, wanted {n}, one per item")
-    return Images(n, lambda item: _read_file(paths[item]), [path.name for path in paths])
+def _from_files(path_of: Callable[[int], Path], names: list[str], n: int, where: str) -> Images:
+    if len(names) != n:
+        raise ValueError(f"{where}: found {len(names)} image files, wanted {n}, one per item")
+    return Images(n, lambda item: _read_file(path_of(item)), names)
 
 
 def _read_file(path: Path) -> NDArray[np.uint8]:
