@@ -124,6 +124,26 @@ def test_opening_reads_nothing_but_headers(suffix: str) -> None:
     assert torch.equal(opened.rows(n - 2, n), torch.zeros(2, d, dtype=opened.dtype))
 
 
+@pytest.mark.parametrize("suffix", ["npy", "safetensors"])
+def test_reading_takes_no_memory_but_the_result(suffix: str) -> None:
+    n, d = 1 << 18, 1 << 7
+    sparse_npy("x.npy", (n, d), "<f2") if suffix == "npy" else sparse_safetensors("x.safetensors", n, d)
+    script = """
+        import resource, sys, torch
+        from diptych.embed import open_embedding
+        from diptych.ops import _checks
+        opened = open_embedding(sys.argv[1])
+        opened.rows(0, 9).float()  # torch has its threads and buffers
+        before = resource.getpagesize() * int(open("/proc/self/statm").read().split()[1])
+        _checks.finite("x", opened.read(dtype=torch.float32))
+        print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), f"x.{suffix}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    # The result, 128 MiB of float32; a block of halves is 8 MiB, another may still be on its way back.
+    assert 0.9 < int(done.stdout) / (4 * n * d) < 1.2
+
+
 WRITERS: dict[str, Callable[[str], object]] = {
     "x.npy": lambda path: np.save(path, MATRIX),
     "fortran.npy": lambda path: np.save(path, np.asfortranarray(MATRIX)),

@@ -115,12 +115,16 @@ class StoredEmbedding:
         wanted, place = dtype or self.dtype, torch.device("cpu" if device is None else device)
         make = empty if wanted in (torch.float32, torch.float64) else torch.empty  # numpy has no bfloat16
         out = make(self.shape, dtype=wanted, device=place)
-        direct = out.dtype == self.dtype and out.device.type == "cpu"
-        for start, stop in self.blocks():
-            if direct:
+        blocks = self.blocks()
+        if out.dtype == self.dtype and out.device.type == "cpu":
+            for start, stop in blocks:
                 self._fill(out[start:stop], start)
-            else:
-                out[start:stop].copy_(self.rows(start, stop))
+            return out
+        buffer = torch.empty((blocks[0][1] if blocks else 0, self.shape[1]), dtype=self.dtype)
+        for start, stop in blocks:
+            block = buffer[: stop - start]
+            self._fill(block, start)
+            out[start:stop].copy_(block)
         return out
 
     def blocks(self) -> list[tuple[int, int]]:

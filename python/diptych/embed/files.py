@@ -3,14 +3,19 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-from diptych.embed.embedding import in_pieces, open_embedding
+from diptych.embed.embedding import StoredEmbedding, in_pieces, of_map, open_embedding
+from diptych.embed.mapped import is_mapped
 from diptych.embed.shards import pick
 from diptych.embed.stored import stored_safetensors
+from diptych.ops._arrays import Array, to_tensor
+
+#: An embedding matrix: an array, one that is still on disk, or the path of a file or folder that holds one.
+Source: TypeAlias = Array | StoredEmbedding | str | os.PathLike[str]
 
 SUFFIXES = (".npy", ".npz", ".safetensors", ".pt")
 
@@ -50,6 +55,28 @@ def load_embedding(path: str | os.PathLike[str], key: str | None = None) -> Any:
         reason = str(error) or type(error).__name__
         raise ValueError(f"{path}: not a readable {path.suffix} file: {reason}") from error
     return pick(path, content, key) if isinstance(content, Mapping) else content
+
+
+def opened(name: str, source: Source, key: str | None = None) -> StoredEmbedding | torch.Tensor:
+    """Open what can be read in pieces, files and memory maps; load or view the rest as a tensor.
+
+    Args:
+        name: What errors call an array.
+        source: The matrix.
+        key: Name of the matrix in a file of several.
+
+    Raises:
+        FileNotFoundError: As :func:`load_embedding`.
+        TypeError: Not an array of real numbers.
+        ValueError: As :func:`load_embedding`.
+    """
+    if isinstance(source, StoredEmbedding):
+        return source
+    if isinstance(source, str | os.PathLike):
+        if in_pieces(source):
+            return open_embedding(source, key)
+        return to_tensor(name, load_embedding(source, key))
+    return of_map(name, source) if is_mapped(source) else to_tensor(name, source).detach()
 
 
 def count_items(path: str | os.PathLike[str]) -> int:

@@ -1,30 +1,27 @@
 """A short name for the content of an embedding matrix."""
 
 import hashlib
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-from diptych.embed.embedding import StoredEmbedding, in_pieces, of_map, open_embedding
-from diptych.embed.files import load_embedding
-from diptych.embed.mapped import is_mapped
+from diptych.embed.embedding import StoredEmbedding
+from diptych.embed.files import Source, opened
 from diptych.embed.stored import bytes_of
-from diptych.ops._arrays import Array, to_tensor
 
 _DIGEST_BYTES = 16
 
 # Bytes hashed as one leaf: part of the definition.
-_LEAF_BYTES = 1 << 22
+_LEAF_BYTES = 1 << 20
 
 
-def fingerprint(source: Array | StoredEmbedding | str | os.PathLike[str], key: str | None = None) -> str:
+def fingerprint(source: Source, key: str | None = None) -> str:
     """Hash a matrix by its shape, its dtype and its entries' bits.
 
     The same matrix has the same fingerprint wherever it lies: in memory, in one file or in shards of any
     length, in C or Fortran order, in either byte order. A half that was widened is another matrix.
 
-    BLAKE2b (RFC 7693) of successive rows, 4 MiB at a time, and then of those digests: the leaves are hashed
+    BLAKE2b (RFC 7693) of successive rows, 1 MiB at a time, and then of those digests: the leaves are hashed
     in torch's number of threads, which does not change the result.
 
     Args:
@@ -35,41 +32,28 @@ def fingerprint(source: Array | StoredEmbedding | str | os.PathLike[str], key: s
         32 hexadecimal digits.
 
     Complexity:
-        O(n d) time, a pass over the bytes; 4 MiB of memory a thread.
+        O(n d) time, a pass over the bytes; 1 MiB of memory a thread.
 
     Raises:
         FileNotFoundError: There is no such file.
         TypeError: Not an array of real numbers.
         ValueError: No matrix, or a file that is damaged or was cut short while it was read.
     """
-    rows: StoredEmbedding | torch.Tensor
-    if isinstance(source, StoredEmbedding):
-        rows = source
-    elif isinstance(source, str | os.PathLike):
-        rows = (
-            open_embedding(source, key)
-            if in_pieces(source)
-            else to_tensor("source", load_embedding(source, key))
-        )
-    else:
-        rows = of_map("source", source) if is_mapped(source) else to_tensor("source", source).detach()
+    rows = opened("source", source, key)
     if len(rows.shape) != 2:
         raise ValueError(f"source: expected a matrix (n, d), found shape {tuple(rows.shape)}")
     n, d = rows.shape
     step = max(1, _LEAF_BYTES // max(1, d * rows.dtype.itemsize))
-    starts = range(0, n, step)
 
     def leaf(start: int) -> bytes:
-        stop = min(start + step, n)
-        block = (
-            rows.rows(start, stop)
-            if isinstance(rows, StoredEmbedding)
-            else rows[start:stop].cpu().contiguous()
-        )
+        if isinstance(rows, StoredEmbedding):
+            block = rows.rows(start, min(start + step, n))
+        else:
+            block = rows[start : start + step].cpu().contiguous()
         return hashlib.blake2b(bytes_of(block), digest_size=_DIGEST_BYTES).digest()
 
     whole = hashlib.blake2b(f"{n} {d} {rows.dtype}".encode(), digest_size=_DIGEST_BYTES)
     with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        for digest in pool.map(leaf, starts):
+        for digest in pool.map(leaf, range(0, n, step)):
             whole.update(digest)
     return whole.hexdigest()

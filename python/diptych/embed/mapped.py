@@ -10,10 +10,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diptych.embed.stored import bytes_of
 from diptych.ops._arrays import to_tensor
 
 # Bytes copied at a time: the window stays in the second-level cache.
-_WINDOW = 1 << 20
+_WINDOW = 1 << 18
 
 
 class Mapped:
@@ -67,24 +68,28 @@ class Mapped:
                 part = *before, slice(start, start + step)
                 self._copy(block[part], out[part], window)
             return
-        copied = np.empty(high - low, np.uint8)
         first = low - _address(self._bytes)
-        for start in range(0, high - low, _WINDOW):
-            stop = min(start + _WINDOW, high - low)
-            self._copy_window(self._bytes[first + start : first + stop], copied[start:stop], window)
+        if block.flags.c_contiguous and block.dtype.isnative and out.is_contiguous():
+            self._read(first, bytes_of(out), window)
+            return
+        copied = np.empty(high - low, np.uint8)
+        self._read(first, copied, window)
         same: NDArray[Any] = np.ndarray(
             block.shape, block.dtype, copied, _address(block) - low, block.strides
         )
         out.copy_(to_tensor(self.name, same))
 
-    def _copy_window(self, source: NDArray[np.uint8], copied: NDArray[np.uint8], window: int) -> None:
-        try:
-            whole = os.pwrite(window, source, 0) == len(source)
-        except OSError as error:
-            raise ValueError(self._cut_short(self._size)) from error
-        if not whole:
-            raise ValueError(self._cut_short(self._size))
-        os.preadv(window, [copied], 0)
+    def _read(self, first: int, into: NDArray[np.uint8], window: int) -> None:
+        """Copy the map's bytes from ``first`` on."""
+        for start in range(0, len(into), _WINDOW):
+            stop = min(start + _WINDOW, len(into))
+            try:
+                count = os.pwrite(window, self._bytes[first + start : first + stop], 0)
+            except OSError as error:
+                raise ValueError(self._cut_short(self._size)) from error
+            if count < stop - start:
+                raise ValueError(self._cut_short(self._size))
+            os.preadv(window, [into[start:stop]], 0)
 
     def _end(self) -> int:
         """Bytes the file must have for all of the array to be there."""

@@ -6,15 +6,12 @@ from typing import Any, TypeAlias
 import torch
 from numpy.typing import NDArray
 
-from diptych.embed import StoredEmbedding, find_ids, load_embedding, load_ids, open_embedding
-from diptych.embed.embedding import in_pieces, of_map, widened
+from diptych.embed import StoredEmbedding, find_ids, load_ids
+from diptych.embed.embedding import widened
+from diptych.embed.files import Source, opened
 from diptych.embed.ids import IdSource, check_count, check_same_ids
-from diptych.embed.mapped import is_mapped
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, to_tensor
-
-#: An embedding matrix: an array, one that is still on disk, or the path of a file or folder that holds one.
-Source: TypeAlias = Array | StoredEmbedding | str | os.PathLike[str]
+from diptych.ops._arrays import floating
 
 #: ``"auto"`` (those beside files), None (not looked at), or those of a and of b.
 Ids: TypeAlias = str | tuple[IdSource | None, IdSource | None] | None
@@ -40,24 +37,14 @@ def load_pair(
         TypeError: Not an array of real numbers, ids that are neither text nor integers.
         FileNotFoundError: No such file.
     """
-    opened = _opened("a", a), _opened("b", b)
-    shapes = [torch.empty(tuple(each.shape), device="meta") for each in opened]
+    sources = opened("a", a), opened("b", b)
+    shapes = [torch.empty(tuple(each.shape), device="meta") for each in sources]
     for name, shape in zip("ab", shapes, strict=True):
         _checks.matrix(name, shape)
     _checks.same_rows("a", shapes[0], "b", shapes[1])
     known = _same_ids((a, b), ids, len(shapes[0]))
-    first, second = (_tensor(name, each, device) for name, each in zip("ab", opened, strict=True))
+    first, second = (_tensor(name, each, device) for name, each in zip("ab", sources, strict=True))
     return (first, second), known
-
-
-def _opened(name: str, source: Source) -> StoredEmbedding | torch.Tensor:
-    if isinstance(source, StoredEmbedding):
-        return source
-    if isinstance(source, str | os.PathLike):
-        if in_pieces(source):
-            return open_embedding(source)
-        return to_tensor(name, load_embedding(source))
-    return of_map(name, source) if is_mapped(source) else to_tensor(name, source)
 
 
 def _tensor(
