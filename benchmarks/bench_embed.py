@@ -123,4 +123,5 @@ def test_fingerprint(benchmark, recorder, folder, source):
         error=0,
         **spread(times),
     )
-    assert beside / low > 1.4, (low, beside)
+    # A file is read besides, by the same threads.
+    assert beside / low > (1.3 if source == "of a file" else 1.5), (low, beside)

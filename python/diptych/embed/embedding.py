@@ -94,7 +94,7 @@ class StoredEmbedding:
                 f"{self.name}: expected 0 <= start <= stop <= {len(self)}, found {start}, {stop}"
             )
         out = torch.empty((stop - start, self.shape[1]), dtype=self.dtype)
-        self._fill(out, start)
+        self.fill(out, start)
         return out
 
     def read(
@@ -118,12 +118,12 @@ class StoredEmbedding:
         blocks = self.blocks()
         if out.dtype == self.dtype and out.device.type == "cpu":
             for start, stop in blocks:
-                self._fill(out[start:stop], start)
+                self.fill(out[start:stop], start)
             return out
         buffer = torch.empty((blocks[0][1] if blocks else 0, self.shape[1]), dtype=self.dtype)
         for start, stop in blocks:
             block = buffer[: stop - start]
-            self._fill(block, start)
+            self.fill(block, start)
             out[start:stop].copy_(block)
         return out
 
@@ -133,7 +133,16 @@ class StoredEmbedding:
         step = max(1, _BLOCK_BYTES // row)
         return [(start, min(start + step, len(self))) for start in range(0, len(self), step)]
 
-    def _fill(self, out: torch.Tensor, start: int) -> None:
+    def fill(self, out: torch.Tensor, start: int) -> None:
+        """Read rows from ``start`` on into ``out``, as many as it has; for loops that keep their buffer.
+
+        Args:
+            out: (rows, d) contiguous CPU tensor of the dtype on disk.
+            start: First row; start + rows is at most n.
+
+        Raises:
+            ValueError: A file was cut short or changed since it was opened.
+        """
         number, done = bisect_right(self._ends, start), 0
         while done < len(out):
             first = self._ends[number] - self.parts[number].shape[0]

@@ -2,6 +2,7 @@
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import torch
 
@@ -44,16 +45,28 @@ def fingerprint(source: Source, key: str | None = None) -> str:
         raise ValueError(f"source: expected a matrix (n, d), found shape {tuple(rows.shape)}")
     n, d = rows.shape
     step = max(1, _LEAF_BYTES // max(1, d * rows.dtype.itemsize))
+    workers = torch.get_num_threads()
+    buffers: SimpleQueue[torch.Tensor] = SimpleQueue()
+    for _ in range(workers):
+        buffers.put(torch.empty((min(step, n), d), dtype=rows.dtype))
 
     def leaf(start: int) -> bytes:
-        if isinstance(rows, StoredEmbedding):
-            block = rows.rows(start, min(start + step, n))
-        else:
-            block = rows[start : start + step].cpu().contiguous()
-        return hashlib.blake2b(bytes_of(block), digest_size=_DIGEST_BYTES).digest()
+        buffer = buffers.get()
+        try:
+            return _leaf(rows, start, buffer[: n - start])
+        finally:
+            buffers.put(buffer)
 
     whole = hashlib.blake2b(f"{n} {d} {rows.dtype}".encode(), digest_size=_DIGEST_BYTES)
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         for digest in pool.map(leaf, range(0, n, step)):
             whole.update(digest)
     return whole.hexdigest()
+
+
+def _leaf(rows: StoredEmbedding | torch.Tensor, start: int, buffer: torch.Tensor) -> bytes:
+    if isinstance(rows, StoredEmbedding):
+        rows.fill(buffer, start)
+    else:
+        buffer = rows[start : start + len(buffer)].cpu().contiguous()
+    return hashlib.blake2b(bytes_of(buffer), digest_size=_DIGEST_BYTES).digest()
