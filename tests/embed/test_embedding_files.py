@@ -23,11 +23,6 @@ class Trap:
         return (Path.touch, (Path("unpickled"),))
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 WRITERS: dict[str, Callable[[str], object]] = {
     "x.npy": lambda path: np.save(path, MATRIX),
     "x.npz": lambda path: np.savez(path, embeddings=MATRIX),

@@ -14,11 +14,6 @@ from diptych.embed import fingerprint, open_embedding
 X = np.random.default_rng(0).normal(size=(3000, 700)).astype(np.float32)  # nine leaves
 
 
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-
-
 def test_the_same_matrix_has_the_same_fingerprint_wherever_it_lies() -> None:
     np.save("x.npy", X)
     np.save("fortran.npy", np.asfortranarray(X))

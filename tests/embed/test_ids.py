@@ -19,8 +19,7 @@ WORDS = ["a b", "c", "ü"]
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def a_folder_for_shards(in_a_folder_of_its_own: None) -> None:
     Path("folder").mkdir()
 
 

@@ -18,8 +18,7 @@ MATRIX = np.arange(36, dtype=np.float32).reshape(12, 3)
 
 
 @pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def a_folder_for_shards(in_a_folder_of_its_own: None) -> None:
     Path("x").mkdir()
 
 
