@@ -21,10 +21,12 @@ DIPTYCH_HD inline std::int8_t nearest_step(float x) {
   return static_cast<std::int8_t>(bits_of(x + Format<float>::rounder));
 }
 
-// G in steps.
-template <Difference kind>
-DIPTYCH_HD inline std::int8_t packed_difference(float a, float b, float gamma, float offset) {
-  return nearest_step(static_cast<float>(kSteps) * difference<kind>(a, b, gamma, offset));
+// G in steps, not yet rounded.
+template <Difference kind, bool ranks = false>
+DIPTYCH_HD inline float difference_in_steps(float a, float b, float gamma, float offset) {
+  const float steps = static_cast<float>(kSteps);
+  return kind == Difference::subtraction ? steps * (gamma * (a - b))
+                                         : scaled_difference<kind, ranks>(a, b, gamma, steps, offset);
 }
 
 // log(cosh(beta gap / 2)) / beta in steps, of a gap in steps: what symmetrising adds to a mean of logarithms.

@@ -10,7 +10,7 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from diptych.embed import load_embedding
+from diptych.embed import load_embedding, load_embeddings, save_embeddings
 from diptych.embed.files import SUFFIXES, count_items
 
 MATRIX = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -144,3 +144,25 @@ def test_missing_files_and_folders_are_named(suffix: str) -> None:
     Path(f"folder{suffix}").mkdir()
     with pytest.raises(FileNotFoundError, match=f"folder{suffix}"):
         load_embedding(f"folder{suffix}")
+
+
+def test_embeddings_come_back_from_disk(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "embeddings.safetensors"
+    arrays = {"M_35": np.arange(6, dtype=np.float32).reshape(2, 3), "M_b": np.ones((2, 1), "f4")}
+    save_embeddings(path, {**arrays, "turned": arrays["M_35"].T}, metadata={"seed": "0"})
+    found, metadata = load_embeddings(path)
+    assert metadata == {"seed": "0"}
+    assert set(found) == {"M_35", "M_b", "turned"}
+    np.testing.assert_array_equal(found["M_35"], arrays["M_35"])
+    np.testing.assert_array_equal(found["turned"], arrays["M_35"].T)
+    assert [entry.name for entry in path.parent.iterdir()] == ["embeddings.safetensors"]
+
+
+def test_a_damaged_embedding_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    save_embeddings(path, {"M_b": np.ones((100, 8), np.float32)})
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"half\.safetensors: not a readable"):
+        load_embeddings(path)
+    with pytest.raises(FileNotFoundError):
+        load_embeddings(tmp_path / "absent.safetensors")

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from diptych.cli._report import check_pictures, check_report, write_report
+from diptych.cli._report import check_pictures, check_report, print_profile, write_report
 
 
 def compare(
@@ -46,35 +46,61 @@ def compare(
         Literal["default", "paper", "published-code"], typer.Option(help="How grids are chosen.")
     ] = "default",
     seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
+    precision: Annotated[
+        Literal["auto", "float32", "int8"],
+        typer.Option(help="Two float32 matrices, or one byte a pair for large n."),
+    ] = "auto",
+    workspace: Annotated[
+        Path | None, typer.Option(help="Folder for finished parts, so that the job can be resumed.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what the workspace holds.")] = False,
+    profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
 ) -> None:
     """Explain what A groups together that B does not, and the other way round."""
-    check_report(out, overwrite)
-    from diptych import rdx
-    from diptych.embed.files import count_items
+    from diptych.cli._torchrun import process_group
 
-    ids = _ids((a, ids_a), (b, ids_b), no_ids)
-    check_pictures(images, labels, count_items(a))
+    with process_group(device) as (place, rank):
+        if not rank:
+            check_report(out, overwrite)
+        from diptych import rdx
+        from diptych.embed.files import count_items
+        from diptych.rdx.checkpoint import clear
+        from diptych.rdx.team import restarted
 
-    result = rdx.compare(
-        a,
-        b,
-        n_explanations=n_explanations,
-        grid_size=grid_size,
-        gamma=gamma,
-        beta=beta,
-        distance=distance,
-        difference=difference,
-        sampling=sampling,
-        align=None if align == "none" else align,
-        conventions=conventions,
-        seed=seed,
-        ids=ids,
-        device=device,
-    )
-    result.names = (name_a or _name(a), name_b or _name(b))
-    write_report(result, out, images=images, labels=labels, overwrite=overwrite)
+        ids = _ids((a, ids_a), (b, ids_b), no_ids)
+        if not rank:
+            check_pictures(images, labels, count_items(a))
+        result = rdx.compare(
+            a,
+            b,
+            n_explanations=n_explanations,
+            grid_size=grid_size,
+            gamma=gamma,
+            beta=beta,
+            distance=distance,
+            difference=difference,
+            sampling=sampling,
+            align=None if align == "none" else align,
+            conventions=conventions,
+            seed=seed,
+            ids=ids,
+            precision=precision,
+            workspace=workspace,
+            resume=resume or (workspace is not None and restarted()),
+            profile=profile,
+            distributed=rank is not None,
+            device=place,
+        )
+        if rank:
+            return
+        if profile:
+            print_profile(result)
+        result.names = (name_a or _name(a), name_b or _name(b))
+        write_report(result, out, images=images, labels=labels, overwrite=overwrite)
+        if workspace is not None:
+            clear(workspace)
 
 
 def _ids(a: tuple[Path, Path | None], b: tuple[Path, Path | None], none: bool) -> Any:

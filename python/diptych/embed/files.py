@@ -1,4 +1,4 @@
-"""Reading embedding matrices from files, without ever unpickling."""
+"""Embedding matrices in files, without ever unpickling."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
+from diptych._files import atomic_path
 from diptych.embed.embedding import StoredEmbedding, in_pieces, of_map, open_embedding
 from diptych.embed.mapped import is_mapped
 from diptych.embed.shards import pick
@@ -95,6 +97,38 @@ def _load_folder(folder: Path, key: str | None) -> Any:
     if files[0].suffix != ".npy":
         return embedding.read()
     return _read_npy(files[0]) if len(files) == 1 else embedding.read().numpy()
+
+
+def save_embeddings(
+    path: str | os.PathLike[str],
+    embeddings: Mapping[str, NDArray[np.float32]],
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
+    """Write named (n, d) arrays to one .safetensors file, whole or not at all."""
+    from safetensors.numpy import save_file
+
+    arrays = {name: np.ascontiguousarray(array) for name, array in embeddings.items()}
+    with atomic_path(path) as temporary:
+        save_file(arrays, temporary, metadata=dict(metadata or {}))
+
+
+def load_embeddings(
+    path: str | os.PathLike[str],
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+    """Read what :func:`save_embeddings` wrote: the arrays by name, and the metadata.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is not a whole .safetensors file.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(os.fspath(path), framework="numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{os.fspath(path)}: not a readable .safetensors file: {error}") from error
 
 
 def _read_npy(path: Path) -> Any:

@@ -7,6 +7,7 @@ import torch
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, to_output, to_tensor
+from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import check_parameters
 from diptych.ops.knn_affinity import rows as knn_of_rows
 from diptych.ops.locally_biased_difference import paired
@@ -37,6 +38,9 @@ class PackedAffinity:
         offset: Added to the minimum in the locally biased difference.
         out: (n, n) contiguous int8 array (a memory map will do) to hold the codes; default: a new one.
         device: Of the new one.
+        meter: Counts the time and work of what is done here and with the directions.
+        rows: Keep only these rows (first, stop) of the differences: a :class:`diptych.ops.PackedShard` in the
+            making, which cannot be folded alone. ``out`` is then (stop - first, n).
 
     Complexity:
         n² bytes. Writing and folding take O(n²) time, a product with k vectors O(n² k).
@@ -57,15 +61,20 @@ class PackedAffinity:
         offset: float = 0.0,
         out: Array | None = None,
         device: str | torch.device = "cpu",
+        meter: Meter = OFF,
+        rows: tuple[int, int] | None = None,
     ) -> None:
+        self.meter = meter
         _checks.integer("n", n, 1, _checks.INT32_MAX)
         check_parameters(gamma, beta, offset, difference)
         self.n, self.gamma, self.beta, self.offset, self.difference = n, gamma, beta, offset, difference
+        self.first, stop = (0, n) if rows is None else rows
+        shape = (stop - self.first, n)
         if out is None:
-            self.codes = empty((n, n), torch.int8, torch.device(device))
+            self.codes = empty(shape, torch.int8, torch.device(device))
         else:
             self.codes = to_output("out", out)
-            _checks.output("out", self.codes, (n, n), torch.int8, ())
+            _checks.output("out", self.codes, shape, torch.int8, ())
         self.folded = False
 
     def write(self, first: int, a: Array, b: Array, *, check: bool | None = None) -> torch.Tensor:
@@ -82,7 +91,7 @@ class PackedAffinity:
         """
         rows_a, rows_b = paired("a", to_tensor("a", a), "b", to_tensor("b", b), check)
         _checks.matrix("a", rows_a)
-        _checks.integer("first", first, 0, self.n - len(rows_a))
+        _checks.integer("first", first, self.first, self.first + len(self.codes) - len(rows_a))
         if rows_a.shape[1] != self.n:
             raise ValueError(f"a: expected rows of {self.n} entries, found {rows_a.shape[1]}")
         _checks.same_device(a=rows_a, codes=self.codes)
@@ -90,33 +99,44 @@ class PackedAffinity:
             raise ValueError("the packed affinity is folded, its differences are gone")
         if rows_a.dtype == torch.float64:
             rows_a, rows_b = rows_a.float(), rows_b.float()
-        out = self.codes[first : first + len(rows_a)]
+        out = self.codes_of(first, first + len(rows_a))
         sizes = torch.empty(len(rows_a), dtype=torch.float64, device=out.device)
-        if out.device.type == "cpu":
-            _cpu.pack_difference(
-                numpy_view(rows_a),
-                numpy_view(rows_b),
-                self.difference == "subtraction",
-                self.gamma,
-                self.offset,
-                numpy_view(out),
-                numpy_view(sizes),
-                torch.get_num_threads(),
-            )
-        else:
-            g = differences(rows_a, rows_b, self.gamma, self.difference, self.offset)
+        with self.meter.measure("differences", 0, 9 * out.numel()):
+            self._pack(rows_a, rows_b, out, sizes)
+        return sizes
+
+    def codes_of(self, start: int, stop: int) -> torch.Tensor:
+        """The codes of the items start .. stop, a view."""
+        return self.codes[start - self.first : stop - self.first]
+
+    def _pack(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, sizes: torch.Tensor) -> None:
+        if out.device.type != "cpu":
+            g = differences(a, b, self.gamma, self.difference, self.offset)
             out.copy_((g * STEPS).round())
             sizes.copy_(g.abs().double().mean(1))
-        return sizes
+            return
+        _cpu.pack_difference(
+            numpy_view(a),
+            numpy_view(b),
+            self.difference == "subtraction",
+            self.gamma,
+            self.offset,
+            numpy_view(out),
+            numpy_view(sizes),
+            torch.get_num_threads(),
+        )
 
     def fold(self) -> "PackedAffinity":
         """Turn the differences, once all are written, into symmetric affinities; in place."""
         if self.folded:
             raise ValueError("the packed affinity is folded already")
-        if self.codes.device.type == "cpu":
-            _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
-        else:
-            fold_by_definition(self.codes, self.beta)
+        if len(self.codes) < self.n:
+            raise ValueError(f"only {len(self.codes)} of {self.n} rows are here; folding needs all")
+        with self.meter.measure("symmetrising", 0, 2 * self.codes.numel()):
+            if self.codes.device.type == "cpu":
+                _cpu.fold_packed(numpy_view(self.codes), self.beta, torch.get_num_threads())
+            else:
+                fold_by_definition(self.codes, self.beta)
         self.folded = True
         return self
 
@@ -125,7 +145,8 @@ class PackedAffinity:
         """The affinities F of a against b and F' of b against a."""
         if not self.folded:
             raise ValueError("the packed affinity is not folded yet: call fold() once all rows are written")
-        return PackedDirection(self.codes, self.beta, True), PackedDirection(self.codes, self.beta, False)
+        above, below = (PackedDirection(self.codes, self.beta, side, self.meter) for side in (True, False))
+        return above, below
 
 
 class PackedDirection:
@@ -137,11 +158,11 @@ class PackedDirection:
 
     dtype = torch.float32
 
-    def __init__(self, codes: torch.Tensor, beta: float, above: bool) -> None:
+    def __init__(self, codes: torch.Tensor, beta: float, above: bool, meter: Meter = OFF) -> None:
+        self.meter = meter
         self.codes, self.beta, self.above = codes, beta, above
         self.shape, self.device = codes.shape, codes.device
-        steps = torch.arange(-STEPS - 1, STEPS + 1, device=codes.device)
-        self._table = torch.exp(beta / STEPS * steps.double()).float()
+        self._table = affinity_table(beta, codes.device)
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -152,9 +173,13 @@ class PackedDirection:
 
     def __matmul__(self, x: torch.Tensor) -> torch.Tensor:
         """Product with (n, k) float32 vectors. O(n² k) time, O(n k) memory."""
-        if self.device.type != "cpu":
-            blocks = [self.rows(start, stop) @ x for start, stop in self._blocks()]
-            return torch.cat(blocks)
+        n, k = len(self), x.shape[1]
+        with self.meter.measure("affinity times vectors", 2.0 * n * n * k, n * n):
+            if self.device.type == "cpu":
+                return self._product(x)
+            return torch.cat([self.rows(start, stop) @ x for start, stop in self._blocks()])
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
         products = []
         for columns in x.split(_cpu.BLOCK_WIDTH, dim=1):
             block = x.new_zeros(len(x), _cpu.BLOCK_WIDTH)
@@ -195,9 +220,10 @@ class PackedDirection:
         """Each item's k largest affinities inside its cluster, as :func:`diptych.ops.knn_affinity`."""
         blocks = []
         scratch = torch.empty(self._blocks()[0][1], len(self), device=self.device)
-        for start, stop in self._blocks():
-            rows = self.rows(start, stop, scratch[: stop - start])
-            blocks.append(knn_of_rows(rows, labels, k, start))
+        with self.meter.measure("neighbors in clusters", 0, 9 * len(self) ** 2):
+            for start, stop in self._blocks():
+                rows = self.rows(start, stop, scratch[: stop - start])
+                blocks.append(knn_of_rows(rows, labels, k, start))
         scores, neighbors = zip(*blocks, strict=True)
         return torch.cat(scores), torch.cat(neighbors)
 
@@ -220,10 +246,31 @@ def fold_by_definition(codes: torch.Tensor, beta: float) -> None:
     """Fold in torch, rows at a time: codes of G to codes of log F / beta above and below the diagonal."""
     n, device = len(codes), codes.device
     for i in range(n):
-        g, h = codes[i, i + 1 :].double(), codes[i + 1 :, i].double()
-        half = (g - h).abs() * beta / (2 * STEPS)
-        excess = (half + torch.log1p(torch.exp(-2 * half)) - math.log(2)) * STEPS / beta
-        parity = (torch.arange(i + 1, n, device=device) + i) % 2
-        excess += torch.where(parity == 1, 0.25, -0.25)
-        codes[i, i + 1 :] = (excess - (g + h) / 2).clamp(max=STEPS).round()
-        codes[i + 1 :, i] = (excess + (g + h) / 2).clamp(max=STEPS).round()
+        places = torch.arange(i + 1, n, device=device) + i
+        upper, lower = symmetric_codes(codes[i, i + 1 :], codes[i + 1 :, i], places, beta)
+        codes[i, i + 1 :], codes[i + 1 :, i] = upper, lower
+
+
+def symmetric_codes(
+    g: torch.Tensor, h: torch.Tensor, places: torch.Tensor, beta: float
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Codes of both directions' log-affinities from those of G_ij and G_ji, with i + j in ``places``.
+
+    (exp(-x) + exp(-y))/2 = exp(-(x + y)/2) cosh((x - y)/2); a quarter step up or down in turns keeps the
+    halves among the means from all being rounded the same way.
+    """
+    mean, half = (g.double() + h.double()) / 2, (g.double() - h.double()).abs() * beta / (2 * STEPS)
+    excess = (half + torch.log1p(torch.exp(-2 * half)) - math.log(2)) * STEPS / beta
+    excess = excess + torch.where(places % 2 == 1, 0.25, -0.25)
+    ab, ba = ((excess + sign * mean).clamp(max=STEPS).round().to(torch.int8) for sign in (-1, 1))
+    return ab, ba
+
+
+def affinity_table(beta: float, device: torch.device) -> torch.Tensor:
+    """The affinity of each code from -128 to 127, (256,) float32.
+
+    A product of two, of the code's high four bits and its low four: to the last bit what the kernels make.
+    """
+    high = torch.tensor([math.exp(beta * (16 * k - 128) / STEPS) for k in range(16)], dtype=torch.float32)
+    low = torch.tensor([math.exp(beta * k / STEPS) for k in range(16)], dtype=torch.float32)
+    return (high[:, None] * low).reshape(-1).to(device)

@@ -1,28 +1,37 @@
 """RDX: two representations of the same items in, explanations of their differences out."""
 
-from dataclasses import replace
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, replace
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from rich.console import Console
 
 from diptych import ops
 from diptych._progress import Stages
 from diptych.ops import _checks
+from diptych.ops._meter import OFF, Meter
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
-from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
+from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
+from diptych.rdx.checkpoint import Checkpoint, digest, fingerprint, load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.inputs import Ids, Source, load_pair
+from diptych.rdx.planning import PRECISIONS, Plan, plan
+from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
+from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
+from diptych.rdx.team import Order, Team
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-PRECISIONS = ("auto", "float32", "int8")
-
-# Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
-_FLOAT32_ITEMS = 10_000
+# Items from which a comparison takes long enough to say what it will take.
+_LONG = 10_000
 
 # Mean size of F - 1 below which a difference may be rounding: 5,000 embeddings and their rotated copy in
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
@@ -48,6 +57,10 @@ def compare(
     seed: int = 0,
     precision: str = "auto",
     ids: Ids = "auto",
+    workspace: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    profile: bool = False,
+    distributed: bool = False,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -77,10 +90,18 @@ def compare(
         seed: Of clustering and alignment; the result is the same for a seed.
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
-            n = 10,000.
+            n = 10,000 where it fits and no workspace is given.
         ids: Ids of the items, which must be the same in the same order where both sides have them:
             ``"auto"`` takes those that :func:`diptych.embed.find_ids` finds beside files, a pair of arrays or
             paths (either may be None) gives those of a and of b, None looks for none.
+        workspace: Folder for what is finished, so that a job that was killed can be resumed, and for the
+            affinities themselves where memory is short. Needs ``"int8"``; up to 2 n² bytes, of which some
+            hundred KB stay behind until the folder is removed.
+        resume: Go on with what the workspace holds.
+        profile: Measure what each part of the work does beside what the machine can do: see
+            :attr:`RDXResult.profile`.
+        distributed: Share the work among the processes of torch.distributed's default group, all of which
+            make this call with the same arguments and get the same result. Needs ``"int8"``.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -97,6 +118,9 @@ def compare(
             is told); the message names the argument or the file.
         TypeError: Not an array of real numbers, an option of another type.
         FileNotFoundError: No such file.
+        FileExistsError: The workspace holds an unfinished job and ``resume`` was not asked for.
+        MemoryError: It does not fit; the message tells what would.
+        RuntimeError: ``distributed`` without a process group, or a process of it died.
     """
     parameters = _checked_parameters(
         Parameters(
@@ -115,41 +139,164 @@ def compare(
     )
     loaded, known_ids = load_pair(a, b, ids, device)
     _check_pair(*loaded, parameters)
-    if parameters.precision == "auto":
-        precision = "float32" if len(loaded[0]) <= _FLOAT32_ITEMS else "int8"
-        parameters = replace(parameters, precision=precision)
-    with Stages(_COSTS, enabled=progress) as stages:
+    team = Team(loaded[0].device) if distributed else None
+    parameters, means = _prepared(parameters, loaded, workspace, resume, profile, progress, team)
+    with Stages(_COSTS, enabled=progress and (team is None or team.leads)) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        make = packed_affinities if parameters.precision == "int8" else dense_affinities
-        affinities = make((first, second), raw, parameters, stages)
-        samples = []
-        for side, (stage, source) in enumerate((("explain A", first), ("explain B", second))):
-            stages.enter(stage)
-            samples.append(_sample(affinities, side, source, parameters))
-        stages.enter("score")
-        sides = [
-            _explanations(sample, pair, raw_pair, parameters)
-            for sample, pair, raw_pair in (
-                (samples[0], (first, second), raw),
-                (samples[1], (second, first), (raw[1], raw[0])),
-            )
-        ]
-        cka = float(ops.linear_cka(raw[0], raw[1], check=False))
-    return RDXResult(
+        if team is not None and not team.leads:
+            assist((first, second), parameters, stages, means, team)
+            return _received(team, loaded)
+        with _leading(team):
+            samples, mutual = _explained((first, second), raw, parameters, stages, means, team)
+            stages.enter("score")
+            sides = [
+                _explanations(sample, pair, raw_pair, parameters)
+                for sample, pair, raw_pair in (
+                    (samples[0], (first, second), raw),
+                    (samples[1], (second, first), (raw[1], raw[0])),
+                )
+            ]
+            cka = float(ops.linear_cka(raw[0], raw[1], check=False))
+    result = RDXResult(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
         # The arrays as they came: float embeddings in memory are not copied.
-        embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
+        embeddings=_as_numpy(loaded),
         cka=cka,
-        mutual_knn=affinities.mutual_knn,
+        mutual_knn=mutual,
         seconds=stages.seconds,
         versions=_versions(),
+        profile=measured_parts(means.meter, first.device) if profile else [],
         ids=known_ids,
     )
+    if team is not None:
+        team.spread_bytes(result.to_bytes(embeddings=False))
+    return result
+
+
+def _as_numpy(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
+    return pair[0].cpu().numpy(), pair[1].cpu().numpy()
+
+
+@contextmanager
+def _leading(team: Team | None) -> Iterator[None]:
+    """Let the other processes of a team go when the work is done, or has failed."""
+    try:
+        yield
+    except BaseException:
+        if team is not None:
+            with suppress(RuntimeError):  # the first error tells more
+                team.tell(Order.FAIL)
+        raise
+    if team is not None:
+        team.tell(Order.STOP)
+
+
+def _received(team: Team, pair: Pair) -> RDXResult:
+    result = RDXResult.from_bytes(team.spread_bytes(b""))
+    result.embeddings = _as_numpy(pair)
+    return result
+
+
+def _prepared(
+    p: Parameters,
+    pair: Pair,
+    workspace: str | os.PathLike[str] | None,
+    resume: bool,
+    profile: bool,
+    progress: bool,
+    team: Team | None,
+) -> tuple[Parameters, Means]:
+    """Plan the job, say so where it will be long, and open its workspace."""
+    if resume and workspace is None:
+        raise ValueError("resume: needs the workspace of the job to be resumed")
+    streams = workspace is not None or team is not None
+    if streams and p.precision == "float32":
+        name = "workspace" if workspace is not None else "distributed"
+        raise ValueError(f"{name}: needs precision 'int8', found 'float32'")
+    (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
+    tells = progress and n > _LONG and (team is None or team.leads)
+    planned = plan(
+        n,
+        d_a,
+        d_b,
+        precision="int8" if streams else p.precision,
+        device=device,
+        workspace=workspace,
+        processes=1 if team is None else team.size,
+        pilot=tells,
+    )
+    if tells:
+        Console(stderr=True).print(str(planned), highlight=False)
+    p = replace(p, precision=planned.precision)
+    means = Means(planned.block_rows, meter=Meter(device) if profile else OFF)
+    if not streams:
+        return p, means
+    job = {
+        "diptych": _versions()["diptych"],
+        "a": fingerprint(pair[0]),
+        "b": fingerprint(pair[1]),
+        **asdict(p),
+    }
+    if team is not None:
+        team.agree(digest(job))
+    return p, _opened(means, workspace, job, planned, resume, team)
+
+
+def _opened(
+    means: Means,
+    workspace: str | os.PathLike[str] | None,
+    job: dict[str, Any],
+    planned: Plan,
+    resume: bool,
+    team: Team | None,
+) -> Means:
+    """Open the workspace, the leader of a team first; the block size is the leader's."""
+    block_rows, checkpoint = planned.block_rows, None
+    leads = team is None or team.leads
+    if workspace is not None and leads:
+        checkpoint = Checkpoint(workspace, job, {"block_rows": block_rows}, resume=resume)
+        block_rows = int(checkpoint.settings["block_rows"])
+    if team is not None:
+        block_rows = team.shared(block_rows)
+    if workspace is not None and not leads:
+        checkpoint = Checkpoint(workspace, job, {}, resume=True)
+    mapped = checkpoint.folder / "affinity.int8" if checkpoint is not None and planned.mapped else None
+    return replace(means, block_rows=block_rows, checkpoint=checkpoint, mapped=mapped)
+
+
+def _explained(
+    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means, team: Team | None
+) -> tuple[list[Sample], float]:
+    """The groups of both directions, and the share of mutual neighbors; from the workspace what it has."""
+    stored = [load_sample(means.checkpoint, side) for side in (0, 1)]
+    if stored[0] is not None and stored[1] is not None:
+        return [stored[0].sample, stored[1].sample], stored[0].mutual_knn
+    if team is not None:
+        affinities = team_affinities(pair, raw, p, stages, means, team)
+    elif p.precision == "int8":
+        affinities = packed_affinities(pair, raw, p, stages, means)
+    else:
+        affinities = dense_affinities(pair, raw, p, stages)
+    samples = []
+    for side, stage in enumerate(("explain A", "explain B")):
+        stages.enter(stage)
+        earlier = stored[side]
+        if earlier is None:
+            samples.append(_sample(affinities, side, pair[side], p))
+            save_sample(means.checkpoint, side, samples[side], affinities.mutual_knn)
+        else:
+            samples.append(earlier.sample)
+    mutual = affinities.mutual_knn
+    if means.checkpoint is not None:
+        means.checkpoint.remove("rows-")
+        if means.mapped is not None:
+            means.mapped.unlink()
+    return samples, mutual
 
 
 def _checked_parameters(p: Parameters) -> Parameters:

@@ -1,5 +1,6 @@
 """What a comparison found: explanations of both directions, with saving and loading."""
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
+from diptych.rdx.profile import Part
 
 if TYPE_CHECKING:
     import pandas
@@ -76,6 +78,7 @@ class RDXResult:
             all items are neighbors.
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
+        profile: Where the time went, if that was asked for; longest first.
         ids: (n,) ids of the items, int64, uint64 or str; None if there were none.
     """
 
@@ -88,6 +91,7 @@ class RDXResult:
     mutual_knn: float = float("nan")
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    profile: list[Part] = field(default_factory=list)
     ids: NDArray[Any] | None = None
 
     @property
@@ -154,6 +158,16 @@ class RDXResult:
             path: Where to; ``.npz`` is the usual ending.
             embeddings: Also store the two embedding matrices, which the report's probes need.
         """
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **self._arrays(embeddings))
+
+    def to_bytes(self, *, embeddings: bool = True) -> bytes:
+        """What :meth:`save` writes, in memory."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **self._arrays(embeddings))
+        return file.getvalue()
+
+    def _arrays(self, embeddings: bool) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
         for key, side in (("a", self.a), ("b", self.b)):
             arrays[f"{key}_labels"] = side.labels
@@ -173,14 +187,14 @@ class RDXResult:
             "mutual_knn": self.mutual_knn,
             "seconds": self.seconds,
             "versions": self.versions,
+            "profile": [asdict(part) for part in self.profile],
             "sides": {
                 key: {"bsr": side.bsr, "raw_bsr": side.raw_bsr, "notes": side.notes}
                 for key, side in (("a", self.a), ("b", self.b))
             },
         }
         arrays["meta"] = np.array(json.dumps(meta))
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RDXResult":
@@ -189,8 +203,17 @@ class RDXResult:
         Raises:
             ValueError: The file is not a saved comparison, is damaged, or is from a later version.
         """
+        return cls._read(Path(path), os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "RDXResult":
+        """Read what :meth:`to_bytes` gave; raises as :meth:`load`."""
+        return cls._read(io.BytesIO(data), "bytes")
+
+    @classmethod
+    def _read(cls, file: Path | io.BytesIO, name: str) -> "RDXResult":
         try:
-            with np.load(Path(path), allow_pickle=False) as archive:
+            with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             if "meta" not in arrays:
                 raise ValueError("it holds other arrays")
@@ -201,7 +224,7 @@ class RDXResult:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ValueError(f"{os.fspath(path)}: not a readable RDX result: {error}") from error
+            raise ValueError(f"{name}: not a readable RDX result: {error}") from error
 
     @classmethod
     def _from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> "RDXResult":
@@ -227,5 +250,6 @@ class RDXResult:
             mutual_knn=meta["mutual_knn"],
             seconds=meta["seconds"],
             versions=meta["versions"],
+            profile=[Part(**part) for part in meta.get("profile", [])],
             ids=arrays.get("ids"),
         )
