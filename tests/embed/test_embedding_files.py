@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from diptych.embed import load_embedding, load_embeddings, save_embeddings
-from diptych.embed.files import SUFFIXES
+from diptych.embed.files import SUFFIXES, count_items
 
 MATRIX = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -21,11 +21,6 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path.touch, (Path("unpickled"),))
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 WRITERS: dict[str, Callable[[str], object]] = {
@@ -48,6 +43,7 @@ def test_every_format_gives_its_matrix(name: str, kind: type) -> None:
         found = found.detach().numpy()
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, MATRIX)
+    assert count_items(kind(name)) == 4
 
 
 def test_every_suffix_is_tried_above() -> None:

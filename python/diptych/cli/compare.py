@@ -1,7 +1,7 @@
 """``diptych compare``: two files of embeddings in, an illustrated report out."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -9,13 +9,21 @@ from diptych.cli._report import check_pictures, check_report, print_profile, wri
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(help="(n, d) embeddings: .npy, .npz, .safetensors or .pt.")],
+    a: Annotated[
+        Path,
+        typer.Argument(help="(n, d) embeddings: .npy, .npz, .safetensors, .pt, or a folder of shards."),
+    ],
     b: Annotated[Path, typer.Argument(help="(n, d) embeddings of the same items in the same order.")],
     out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
     images: Annotated[
         Path | None, typer.Option(help="Folder of n images, or .npy of (n, h, w[, 3]).")
     ] = None,
     labels: Annotated[Path | None, typer.Option(help="CSV of n labels.")] = None,
+    ids_a: Annotated[
+        Path | None, typer.Option(help="Ids of A's items: .npy or .txt; default: those beside A.")
+    ] = None,
+    ids_b: Annotated[Path | None, typer.Option(help="Ids of B's items, the same in the same order.")] = None,
+    no_ids: Annotated[bool, typer.Option("--no-ids", help="Look for no ids.")] = False,
     name_a: Annotated[str | None, typer.Option(help="What to call A; default: its file name.")] = None,
     name_b: Annotated[str | None, typer.Option(help="What to call B; default: its file name.")] = None,
     n_explanations: Annotated[int, typer.Option("--n-explanations", "-m", help="Per direction.")] = 5,
@@ -57,12 +65,13 @@ def compare(
         if not rank:
             check_report(out, overwrite)
         from diptych import rdx
-        from diptych.embed import load_embedding
+        from diptych.embed.files import count_items
         from diptych.rdx.checkpoint import clear
         from diptych.rdx.team import restarted
 
+        ids = _ids((a, ids_a), (b, ids_b), no_ids)
         if not rank:
-            check_pictures(images, labels, len(load_embedding(a)))
+            check_pictures(images, labels, count_items(a))
         result = rdx.compare(
             a,
             b,
@@ -76,6 +85,7 @@ def compare(
             align=None if align == "none" else align,
             conventions=conventions,
             seed=seed,
+            ids=ids,
             precision=precision,
             workspace=workspace,
             resume=resume or (workspace is not None and restarted()),
@@ -87,7 +97,25 @@ def compare(
             return
         if profile:
             print_profile(result)
-        result.names = (name_a or a.stem, name_b or b.stem)
+        result.names = (name_a or _name(a), name_b or _name(b))
         write_report(result, out, images=images, labels=labels, overwrite=overwrite)
         if workspace is not None:
             clear(workspace)
+
+
+def _ids(a: tuple[Path, Path | None], b: tuple[Path, Path | None], none: bool) -> Any:
+    """The ids of both sides: those given, else those beside the embeddings."""
+    from diptych.embed import find_ids
+
+    given = a[1], b[1]
+    if none:
+        if given != (None, None):
+            raise ValueError("--no-ids: expected no --ids-a and --ids-b beside it")
+        return None
+    if given == (None, None):
+        return "auto"
+    return tuple(find_ids(path) if ids is None else ids for path, ids in (a, b))
+
+
+def _name(path: Path) -> str:
+    return path.resolve().name if path.is_dir() else path.stem

@@ -171,11 +171,6 @@ def digest(job: Mapping[str, Any]) -> str:
     return hashlib.blake2b(json.dumps(dict(job), sort_keys=True).encode()).hexdigest()
 
 
-def fingerprint(x: torch.Tensor) -> str:
-    """A digest of a tensor's shape, dtype and values."""
-    return _checksum({"x": x.cpu().numpy()})
-
-
 def _checksum(arrays: Mapping[str, NDArray[Any]]) -> str:
     checksum = hashlib.blake2b()
     for name in sorted(arrays):

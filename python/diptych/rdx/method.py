@@ -2,15 +2,12 @@
 
 import os
 from dataclasses import replace
-from typing import TypeAlias
 
 import torch
 
 from diptych import ops
 from diptych._progress import Stages
-from diptych.embed import load_embedding
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
 from diptych.ops.packed_affinity import STEPS
 from diptych.rdx.affinities import Affinities, Pair, dense_affinities
@@ -18,6 +15,7 @@ from diptych.rdx.align import align_by_cka
 from diptych.rdx.checkpoint import load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
+from diptych.rdx.inputs import Ids, Source, load_pair
 from diptych.rdx.job import as_numpy, leading, prepared, received, versions
 from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
@@ -26,9 +24,6 @@ from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sa
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
 from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
 from diptych.rdx.team import Team
-
-#: An embedding matrix, or the path of a file that holds one.
-Source: TypeAlias = Array | str | os.PathLike[str]
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
 
@@ -55,6 +50,7 @@ def compare(
     conventions: str = "default",
     seed: int = 0,
     precision: str = "auto",
+    ids: Ids = "auto",
     workspace: str | os.PathLike[str] | None = None,
     resume: bool = False,
     profile: bool = False,
@@ -69,7 +65,9 @@ def compare(
     items that one representation alone holds together.
 
     Args:
-        a: (n, d_a) embeddings: numpy, torch, cupy, or a path to .npy, .npz, .safetensors or .pt.
+        a: (n, d_a) embeddings: numpy, torch, cupy, one opened by :func:`diptych.embed.open_embedding`, or a
+            path to .npy, .npz, .safetensors, .pt or a folder of shards. Files and memory maps are read into
+            memory, half precision a block at a time.
         b: (n, d_b) embeddings of the same items in the same order.
         n_explanations: Explanations per direction, m; n must be above it.
         grid_size: Items per grid, 1 to 257.
@@ -87,6 +85,9 @@ def compare(
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
             n = 10,000 where it fits and no workspace is given.
+        ids: Ids of the items, which must be the same in the same order where both sides have them:
+            ``"auto"`` takes those that :func:`diptych.embed.find_ids` finds beside files, a pair of arrays or
+            paths (either may be None) gives those of a and of b, None looks for none.
         workspace: Folder for what is finished, so that a job that was killed can be resumed, and for the
             affinities themselves where memory is short. Needs ``"int8"``; up to 2 n² bytes, of which some
             hundred KB stay behind until the folder is removed.
@@ -107,7 +108,8 @@ def compare(
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
-            of range, a file that cannot be read; the message names the argument.
+            of range, a file that cannot be read or is cut short meanwhile, ids that differ (the first place
+            is told); the message names the argument or the file.
         TypeError: Not an array of real numbers, an option of another type.
         FileNotFoundError: No such file.
         FileExistsError: The workspace holds an unfinished job and ``resume`` was not asked for.
@@ -129,7 +131,7 @@ def compare(
             precision,
         )
     )
-    loaded = _load("a", a, device), _load("b", b, device)
+    loaded, known_ids = load_pair(a, b, ids, device)
     _check_pair(*loaded, parameters)
     team = Team(loaded[0].device) if distributed else None
     parameters, means = prepared(parameters, loaded, workspace, resume, profile, progress, team)
@@ -156,13 +158,14 @@ def compare(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
-        # The arrays as they came: float embeddings are not copied.
+        # The arrays as they came: float embeddings in memory are not copied.
         embeddings=as_numpy(loaded),
         cka=cka,
         mutual_knn=mutual,
         seconds=stages.seconds,
         versions=versions(),
         profile=measured_parts(means.meter, first.device) if profile else [],
+        ids=known_ids,
     )
     if team is not None:
         team.spread_bytes(result.to_bytes(embeddings=False))
@@ -223,26 +226,7 @@ def _checked_parameters(p: Parameters) -> Parameters:
     )
 
 
-def _load(name: str, source: Source, device: str | torch.device | None) -> torch.Tensor:
-    array = load_embedding(source) if isinstance(source, str | os.PathLike) else source
-    tensor = floating(to_tensor(name, array)).detach()
-    tensor = tensor if device is None else tensor.to(_checked_device(device))
-    _checks.matrix(name, tensor)
-    _checks.finite(name, tensor)
-    if bool((tensor == tensor[0]).all()):
-        raise ValueError(f"{name}: all items have the same embedding, there is nothing to compare")
-    return tensor
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device: cannot compute on {device!r}: {error}") from error
-
-
 def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
-    _checks.same_rows("a", a, "b", b)
     _checks.same_device(a=a, b=b)
     _checks.item_count("a", len(a))
     if p.n_explanations + 1 > len(a):

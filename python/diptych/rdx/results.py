@@ -79,6 +79,7 @@ class RDXResult:
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
         profile: Where the time went, if that was asked for; longest first.
+        ids: (n,) ids of the items, int64, uint64 or str; None if there were none.
     """
 
     a: Explanations
@@ -91,6 +92,7 @@ class RDXResult:
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     profile: list[Part] = field(default_factory=list)
+    ids: NDArray[Any] | None = None
 
     @property
     def n(self) -> int:
@@ -124,7 +126,10 @@ class RDXResult:
         return "\n".join(lines)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity."""
+        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity.
+
+        Where the items have ids, a column ``id`` follows.
+        """
         try:
             import pandas
         except ModuleNotFoundError as error:
@@ -143,7 +148,8 @@ class RDXResult:
             for position, item in enumerate(grid)
         ]
         columns = ["representation", "explanation", "position", "item", "grid_bsr", "mean_affinity"]
-        return pandas.DataFrame(rows, columns=columns)
+        frame = pandas.DataFrame(rows, columns=columns)
+        return frame if self.ids is None else frame.assign(id=self.ids[frame["item"].to_numpy(np.int64)])
 
     def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:
         """Write everything to one compressed .npz (arrays and JSON, no pickle), whole or not at all.
@@ -171,6 +177,8 @@ class RDXResult:
             arrays[f"{key}_mean_affinity"] = side.mean_affinity
         if embeddings and self.embeddings is not None:
             arrays["embeddings_a"], arrays["embeddings_b"] = self.embeddings
+        if self.ids is not None:
+            arrays["ids"] = self.ids
         meta = {
             "format": _FORMAT,
             "parameters": asdict(self.parameters),
@@ -243,4 +251,5 @@ class RDXResult:
             seconds=meta["seconds"],
             versions=meta["versions"],
             profile=[Part(**part) for part in meta.get("profile", [])],
+            ids=arrays.get("ids"),
         )

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from diptych._files import natural_key
 from diptych.plots.style import SIDES
 from diptych.rdx.results import RDXResult
-from diptych.report.images import natural_key
 from diptych.report.probe import Probes, Share
 
 MAX_COLUMNS = 14
