@@ -115,7 +115,7 @@ def test_exact(recorder, limits, per_pair, n):
         )
     print(machine(), json.dumps(found, indent=1))
     assert min(found["bsr"]) >= 0.9
-    assert found["planned_memory"] / 1.5 < found["peak"] <= 1.1 * found["planned_memory"]
+    assert found["peak"] <= 1.1 * found["planned_memory"]
     assert found["seconds"] / 2 < found["planned_seconds"] < 2 * found["seconds"]
     assert per_pair[n] <= 1.5 * per_pair[5_000]
     if n == 50_000:
