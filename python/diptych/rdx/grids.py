@@ -10,7 +10,7 @@ from diptych.rdx.affinities import Exact, LookedUp
 
 CONVENTIONS = ("default", "paper", "published-code")
 
-# Entries of the scratch in which submatrices are summed; where an entry is looked up, indices stand beside it.
+# Entries of the scratch in which submatrices are summed; fewer where indices stand beside it.
 _SCRATCH, _LOOKED_UP_SCRATCH = 1 << 22, 1 << 20
 
 # Grids improved by swaps per cluster: a single start often ends beside the optimum, eight seldom do.
