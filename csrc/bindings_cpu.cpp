@@ -14,6 +14,7 @@
 #include "bindings/lasso.hpp"
 #include "bindings/hsic.hpp"
 #include "bindings/packed.hpp"
+#include "bindings/sampled.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -257,4 +258,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
   diptych::bindings::bind_packed(m);
+  diptych::bindings::bind_sampled(m);
 }

@@ -13,6 +13,8 @@ const Operations table = {
     affinity<std::int32_t, float>, affinity<float, float>, affinity<double, double>,
     pack_difference<std::int32_t>, pack_difference<float>,
     fold_packed,               packed_product,            packed_rows,
+    sample_pairs<std::int32_t>, sample_pairs<float>,
+    sampled_product,           sampled_entries,           sampled_knn,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     symmetric_range<float>,    symmetric_range<double>,

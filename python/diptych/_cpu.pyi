@@ -61,6 +61,56 @@ def packed_product(
 def packed_rows(
     codes: NDArray[Any], above: bool, beta: float, first: int, out: NDArray[Any], threads: int
 ) -> None: ...
+def sample_pairs(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    first: int,
+    subtraction: bool,
+    gamma: float,
+    beta: float,
+    offset: float,
+    neighbors: int,
+    seed: int,
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sizes: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_product(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    x: NDArray[Any],
+    out: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_entries(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    i: NDArray[Any],
+    j: NDArray[Any],
+    out: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_knn(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    most: float,
+    labels: NDArray[Any],
+    scores: NDArray[Any],
+    neighbors: NDArray[Any],
+    threads: int,
+) -> None: ...
 def knn_affinity(
     affinity: NDArray[Any],
     labels: NDArray[Any],

@@ -18,6 +18,7 @@ from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.packed_affinity import PackedAffinity, PackedDirection
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
+from diptych.ops.sampled_affinity import SampledAffinity, SampledDirection
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 
@@ -30,6 +31,8 @@ __all__ = [
     "NnlsFit",
     "PackedAffinity",
     "PackedDirection",
+    "SampledAffinity",
+    "SampledDirection",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",

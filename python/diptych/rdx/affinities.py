@@ -18,13 +18,13 @@ MUTUAL_NEIGHBORS = 10
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 #: Affinities whose entries can be looked up.
-LookedUp = torch.Tensor | ops.PackedDirection
+LookedUp = torch.Tensor | ops.PackedDirection | ops.SampledDirection
 
 #: From items (k,) to the affinities (k, k) among them.
 Exact = Callable[[torch.Tensor], torch.Tensor]
 
 # Bytes of each representation's block of rows in work.
-_BLOCK_BYTES = 1 << 27
+BLOCK_BYTES = 1 << 27
 
 
 @dataclass
@@ -49,16 +49,16 @@ class Affinities:
 def dense_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages) -> Affinities:
     """Hold two n × n float matrices; the affinities are written over the distances."""
     stages.enter("distances")
-    near_a, near_b = (distance_matrix(x, p.distance, published=_published(p)) for x in pair)
+    near_a, near_b = (distance_matrix(x, p.distance, published=published(p)) for x in pair)
     n = len(near_a)
-    if _from_ranks(p) and n > MUTUAL_NEIGHBORS + 1:
+    if from_ranks(p) and n > MUTUAL_NEIGHBORS + 1:
         mutual = ops.mutual_knn(k=MUTUAL_NEIGHBORS, ranks=(near_a, near_b))
     else:
-        mutual = _mutual_knn(raw)
+        mutual = mutual_knn(raw)
     stages.enter("affinity")
-    if _needs_scale(p):
+    if needs_scale(p):
         near_a, near_b = near_a.div_(near_a.max()), near_b.div_(near_b.max())
-    sides = _difference_affinity(near_a, near_b, _gamma(p, n), p)
+    sides = difference_affinity(near_a, near_b, gamma(p, n), p)
     return Affinities(sides, None, mutual, _mean_size(sides[0]), _is_flat(sides[0]))
 
 
@@ -66,32 +66,25 @@ def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages) -> A
     """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
     stages.enter("distances")
     n, device = len(pair[0]), pair[0].device
-    rows = [DistanceRows(x, p.distance, published=_published(p)) for x in pair]
-    scales = [_largest(side) if _needs_scale(p) else None for side in rows]
-
-    def scaled(near: Iterable[torch.Tensor]) -> Pair:
-        a, b = (x if scale is None else x.div_(scale) for x, scale in zip(near, scales, strict=True))
-        return a, b
-
+    near = NearRows(pair, p)
     packed = ops.PackedAffinity(
-        n, _gamma(p, n), p.beta, difference=p.difference, offset=_offset(p), device=device
+        n, gamma(p, n), p.beta, difference=p.difference, offset=offset(p), device=device
     )
     size = torch.zeros((), dtype=torch.float64, device=device)
     common: int | torch.Tensor = 0
-    counts = _from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
-    for start, stop in _products.row_blocks(n, n, 4, _BLOCK_BYTES):
-        near_a, near_b = scaled(side(slice(start, stop)) for side in rows)
+    counts = from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
+    for start, stop in _products.row_blocks(n, n, 4, BLOCK_BYTES):
+        near_a, near_b = near(slice(start, stop))
         size += packed.write(start, near_a, near_b, check=False).sum()
         if counts:
             common = common + common_neighbors(near_a, near_b, MUTUAL_NEIGHBORS)
         stages.advance((stop - start) / n)
-    mutual = float(common) / (n * MUTUAL_NEIGHBORS) if counts else _mutual_knn(raw)
+    mutual = float(common) / (n * MUTUAL_NEIGHBORS) if counts else mutual_knn(raw)
     stages.enter("affinity")
     packed.fold()
 
     def exact(side: int, items: torch.Tensor) -> torch.Tensor:
-        among_a, among_b = scaled(representation.among(items) for representation in rows)
-        return _difference_affinity(among_a, among_b, packed.gamma, p)[side]
+        return difference_affinity(*near.among(items), packed.gamma, p)[side]
 
     mean = p.beta * float(size) / n
     sides = packed.directions
@@ -100,7 +93,27 @@ def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages) -> A
     )
 
 
-def _difference_affinity(near_a: torch.Tensor, near_b: torch.Tensor, gamma: float, p: Parameters) -> Pair:
+class NearRows:
+    """Rows of both representations' distances, ready to be differenced."""
+
+    def __init__(self, pair: Pair, p: Parameters) -> None:
+        self._sides = [DistanceRows(x, p.distance, published=published(p)) for x in pair]
+        self._scales = [_largest(side) if needs_scale(p) else None for side in self._sides]
+
+    def __call__(self, items: torch.Tensor | slice) -> Pair:
+        """The rows of some items, (rows, n) each."""
+        return self._scaled(side(items) for side in self._sides)
+
+    def among(self, items: torch.Tensor) -> Pair:
+        """Distances (k, k) among a few items (k,)."""
+        return self._scaled(side.among(items) for side in self._sides)
+
+    def _scaled(self, near: Iterable[torch.Tensor]) -> Pair:
+        a, b = (x if scale is None else x.div_(scale) for x, scale in zip(near, self._scales, strict=True))
+        return a, b
+
+
+def difference_affinity(near_a: torch.Tensor, near_b: torch.Tensor, gamma: float, p: Parameters) -> Pair:
     """Affinities of both directions, written over the distances."""
     return ops.difference_affinity(
         near_a,
@@ -108,28 +121,30 @@ def _difference_affinity(near_a: torch.Tensor, near_b: torch.Tensor, gamma: floa
         gamma,
         p.beta,
         difference=p.difference,
-        offset=_offset(p),
+        offset=offset(p),
         overwrite=True,
         check=False,
     )
 
 
-def _published(p: Parameters) -> bool:
+def published(p: Parameters) -> bool:
+    """Whether the forms of the authors' public code are asked for."""
     return p.conventions == "published-code"
 
 
-def _offset(p: Parameters) -> float:
-    return 1.0 if _published(p) else 0.0
+def offset(p: Parameters) -> float:
+    """What is added to the minimum in the locally biased difference."""
+    return 1.0 if published(p) else 0.0
 
 
-def _gamma(p: Parameters, n: int) -> float:
+def gamma(p: Parameters, n: int) -> float:
     """The factor of the difference; under subtraction the one that brings ranks to [0, 1]."""
     if p.difference != "subtraction":
         return p.gamma
     return 1 / (n - 1) if p.distance == "neighborhood" else 1.0
 
 
-def _needs_scale(p: Parameters) -> bool:
+def needs_scale(p: Parameters) -> bool:
     """Whether distances, to be subtracted, must first be divided by their largest."""
     return p.difference == "subtraction" and p.distance != "neighborhood"
 
@@ -139,12 +154,13 @@ def _largest(rows: DistanceRows) -> torch.Tensor:
     return torch.stack([rows(slice(*block)).max() for block in blocks]).max()
 
 
-def _from_ranks(p: Parameters) -> bool:
+def from_ranks(p: Parameters) -> bool:
     """Whether the ranks in hand are those of the raw representations."""
     return p.distance == "neighborhood" and p.align is None
 
 
-def _mutual_knn(raw: Pair) -> float:
+def mutual_knn(raw: Pair) -> float:
+    """Mean share of common neighbors, from the embeddings."""
     if len(raw[0]) <= MUTUAL_NEIGHBORS + 1:
         return float("nan")  # every item is a neighbor of every other
     return ops.mutual_knn(*raw, MUTUAL_NEIGHBORS, check=False)

@@ -12,19 +12,23 @@ from diptych.embed import load_embedding
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
+from diptych.ops.sampled_affinity import check_sample
 from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
 from diptych.rdx.align import align_by_cka
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.results import Explanations, Parameters, RDXResult
+from diptych.rdx.sampled import NEIGHBORS, SAMPLES, sampled_affinities
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
 
 #: An embedding matrix, or the path of a file that holds one.
 Source: TypeAlias = Array | str | os.PathLike[str]
 
+_AFFINITIES = {"float32": dense_affinities, "int8": packed_affinities, "sampled": sampled_affinities}
+
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-PRECISIONS = ("auto", "float32", "int8")
+PRECISIONS = ("auto", "float32", "int8", "sampled")
 
 # Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
 _FLOAT32_ITEMS = 10_000
@@ -52,6 +56,8 @@ def compare(
     conventions: str = "default",
     seed: int = 0,
     precision: str = "auto",
+    neighbors: int | None = None,
+    samples: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -79,7 +85,11 @@ def compare(
         seed: Of clustering and alignment; the result is the same for a seed.
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
-            n = 10,000.
+            n = 10,000. ``"sampled"``, for n beyond that, holds a few pairs of each item, estimates the rest,
+            and looks at the most promising grids again, exactly; see :class:`diptych.ops.SampledAffinity`.
+        neighbors: K, nearest neighbors of each item in either representation that are surely kept when
+            sampled; default 128. Given, it asks for ``"sampled"``.
+        samples: S, at least so many of an item's other pairs are kept; default 1024. Likewise.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -88,7 +98,8 @@ def compare(
 
     Complexity:
         O(n² (d_a + d_b)) time. Memory: two n × n arrays of 32 bits and row blocks, together at most 10 n²
-        bytes; with ``"int8"`` n² bytes and 512 MiB of row blocks.
+        bytes; with ``"int8"`` n² bytes and 512 MiB of row blocks; with ``"sampled"`` 8 n (2 K + S) bytes and
+        the same blocks.
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
@@ -109,6 +120,8 @@ def compare(
             conventions,
             seed,
             precision,
+            neighbors,
+            samples,
         )
     )
     loaded = _load("a", a, device), _load("b", b, device)
@@ -121,18 +134,17 @@ def compare(
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        make = packed_affinities if parameters.precision == "int8" else dense_affinities
-        affinities = make((first, second), raw, parameters, stages)
-        samples = []
+        affinities = _AFFINITIES[parameters.precision]((first, second), raw, parameters, stages)
+        found = []
         for side, (stage, source) in enumerate((("explain A", first), ("explain B", second))):
             stages.enter(stage)
-            samples.append(_sample(affinities, side, source, parameters))
+            found.append(_sample(affinities, side, source, parameters))
         stages.enter("score")
         sides = [
             _explanations(sample, pair, raw_pair, parameters)
             for sample, pair, raw_pair in (
-                (samples[0], (first, second), raw),
-                (samples[1], (second, first), (raw[1], raw[0])),
+                (found[0], (first, second), raw),
+                (found[1], (second, first), (raw[1], raw[0])),
             )
         ]
         cka = float(ops.linear_cka(raw[0], raw[1], check=False))
@@ -163,6 +175,7 @@ def _checked_parameters(p: Parameters) -> Parameters:
     _checks.one_of("align", p.align, ALIGNMENTS)
     _checks.one_of("conventions", p.conventions, CONVENTIONS)
     _checks.one_of("precision", p.precision, PRECISIONS)
+    p = _with_sample(p)
     return replace(
         p,
         n_explanations=int(p.n_explanations),
@@ -171,6 +184,21 @@ def _checked_parameters(p: Parameters) -> Parameters:
         beta=float(p.beta),
         seed=int(p.seed),
     )
+
+
+def _with_sample(p: Parameters) -> Parameters:
+    """Settle what is kept of each item if affinities are to be sampled."""
+    if p.precision != "sampled" and p.neighbors is None and p.samples is None:
+        return p
+    if p.precision not in ("auto", "sampled"):
+        raise ValueError(
+            f"precision: {p.precision!r} holds all pairs, but neighbors or samples ask for a few of them"
+        )
+    neighbors = NEIGHBORS if p.neighbors is None else p.neighbors
+    samples = SAMPLES if p.samples is None else p.samples
+    _checks.integer("neighbors", neighbors, 1)
+    _checks.integer("samples", samples, 1)
+    return replace(p, precision="sampled", neighbors=int(neighbors), samples=int(samples))
 
 
 def _load(name: str, source: Source, device: str | torch.device | None) -> torch.Tensor:
@@ -200,6 +228,8 @@ def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
             f"n_explanations: {p.n_explanations} explanations and one discarded cluster need at least "
             f"{p.n_explanations + 1} items, found {len(a)}"
         )
+    if p.neighbors is not None and p.samples is not None:
+        check_sample(len(a), p.neighbors, p.samples)
 
 
 def _aligned(a: torch.Tensor, b: torch.Tensor, align: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
