@@ -14,12 +14,17 @@ DIPTYCH_HD inline std::uint64_t scrambled(std::uint64_t x) {
   return x ^ (x >> 31);
 }
 
-// A number in [0, 1) that depends on its three counters alone.
-DIPTYCH_HD inline double counter_uniform(std::uint64_t seed, std::uint64_t row, std::uint64_t draw) {
-  constexpr std::uint64_t step = 0x9e3779b97f4a7c15ull;
-  const std::uint64_t stream = scrambled(scrambled(seed + step) + (row + 1) * step);
-  return static_cast<double>(scrambled(stream + (draw + 1) * step) >> 11) * 0x1p-53;
-}
+// Numbers in [0, 1) that depend on three counters alone: seed, row and draw.
+struct CounterUniform {
+  static constexpr std::uint64_t step = 0x9e3779b97f4a7c15ull;
+  std::uint64_t stream;
+
+  DIPTYCH_HD CounterUniform(std::uint64_t seed, std::uint64_t row)
+      : stream(scrambled(scrambled(seed + step) + (row + 1) * step)) {}
+  DIPTYCH_HD double operator()(std::uint64_t draw) const {
+    return static_cast<double>(scrambled(stream + (draw + 1) * step) >> 11) * 0x1p-53;
+  }
+};
 
 }  // namespace diptych::core
 
@@ -45,6 +50,9 @@ constexpr float kNear = -1, kSelf = -2;
 
 // Sums of a stretch are taken in float, of stretches in double.
 constexpr std::int64_t kStretch = 1024;
+
+// Entries that are looked at together: most groups hold nothing to keep.
+constexpr std::int64_t kGroup = 16;
 
 // The bits of the k-th smallest entry >= 0 of a row without its own.
 inline std::int32_t kth_smallest(const float* row, std::int64_t n, std::int64_t self, std::int64_t k) {
@@ -145,32 +153,61 @@ inline Threshold threshold_of(const float* weights, std::int64_t n, std::int64_t
   return threshold;
 }
 
+// Writes the columns of the near pairs and those from the threshold on, at most `room`; returns how many.
+inline std::int64_t keep_sure(const float* weights, std::int64_t n, float threshold, std::int64_t room,
+                              std::int32_t* columns) {
+  std::int64_t count = 0;
+  for (std::int64_t begin = 0; begin < n; begin += kGroup) {
+    const std::int64_t end = begin + kGroup < n ? begin + kGroup : n;
+    std::int32_t any = 0;
+#pragma omp simd reduction(| : any)
+    for (std::int64_t j = begin; j < end; ++j) any |= (weights[j] == kNear) | (weights[j] >= threshold);
+    if (any == 0) continue;
+    for (std::int64_t j = begin; j < end && count < room; ++j)
+      if (weights[j] == kNear || weights[j] >= threshold) columns[count++] = static_cast<std::int32_t>(j);
+  }
+  return count;
+}
+
+// The weights of a group that are below the threshold, others as 0; returns their sum.
+inline float drawable(const float* weights, std::int64_t count, float threshold, float* parts) {
+  if (count == kGroup) {
+    for (std::int64_t k = 0; k < kGroup; ++k)
+      parts[k] = (weights[k] > 0.0f) & (weights[k] < threshold) ? weights[k] : 0.0f;
+  } else {
+    for (std::int64_t k = 0; k < kGroup; ++k)
+      parts[k] = k < count && weights[k] > 0.0f && weights[k] < threshold ? weights[k] : 0.0f;
+  }
+  float sums[kGroup / 2];
+  for (int k = 0; k < 8; ++k) sums[k] = parts[k] + parts[k + 8];
+  for (int k = 0; k < 4; ++k) sums[k] += sums[k + 4];
+  return (sums[0] + sums[2]) + (sums[1] + sums[3]);
+}
+
 // Draws pairs below the threshold, as many as its budget left, into columns: one where each of so many equal
 // parts of the summed weights is hit by a point of its own. A pair is so drawn w / threshold times on average.
-inline std::int64_t draw_pairs(const float* weights, std::int64_t n, Threshold threshold, std::uint64_t seed,
-                               std::int64_t row, std::int32_t* columns) {
-  constexpr std::int64_t group = 16;
+inline std::int64_t draw_pairs(const float* weights, std::int64_t n, Threshold threshold, CounterUniform uniform,
+                               std::int32_t* columns) {
   const double scale = 1.0 / threshold.weight;
   std::int64_t drawn = 0, last = -1;
-  double reached = 0, point = counter_uniform(seed, row, 0);
+  double reached = 0, point = uniform(0);
   const auto take = [&](std::int64_t column) {
     columns[drawn++] = static_cast<std::int32_t>(column);
-    point = static_cast<double>(drawn) + counter_uniform(seed, row, drawn);
+    point = static_cast<double>(drawn) + uniform(drawn);
   };
-  for (std::int64_t begin = 0; begin < n && drawn < threshold.drawn; begin += group) {
-    const std::int64_t end = begin + group < n ? begin + group : n;
-    float parts[group] = {}, sum = 0;
-    for (std::int64_t j = begin; j < end; ++j)
-      parts[j - begin] = weights[j] > 0.0f && weights[j] < threshold.weight ? weights[j] : 0.0f;
-    for (int k = 0; k < group; ++k) sum += parts[k];
-    const double next = reached + scale * sum;
-    for (std::int64_t j = begin; j < end && (point < next || j + group >= n); ++j) {
-      if (parts[j - begin] == 0.0f) continue;
-      last = j;
-      reached += scale * parts[j - begin];
-      while (point < reached && drawn < threshold.drawn) take(j);
+  for (std::int64_t begin = 0; begin < n && drawn < threshold.drawn; begin += kGroup) {
+    const std::int64_t count = n - begin < kGroup ? n - begin : kGroup;
+    float parts[kGroup];
+    const double next = reached + scale * drawable(weights + begin, count, threshold.weight, parts);
+    if (point < next || begin + kGroup >= n) {
+      for (std::int64_t k = 0; k < count; ++k) {
+        if (parts[k] == 0.0f) continue;
+        last = begin + k;
+        reached += scale * parts[k];
+        while (point < reached && drawn < threshold.drawn) take(last);
+      }
+      while (point < next && drawn < threshold.drawn) take(last);
     }
-    while (point < next && drawn < threshold.drawn) take(last);
     reached = next;
   }
   // The last part may end a rounding error above the sum.
@@ -188,17 +225,15 @@ inline RowSample sample_row(const T* a, const T* b, std::int64_t n, std::int64_t
   mark_near(a, n, self, plan.neighbors, weights);
   mark_near(b, n, self, plan.neighbors, weights);
   weights[self] = kSelf;
-  std::int64_t near = 0;
+  std::int32_t near = 0;
+#pragma omp simd reduction(+ : near)
   for (std::int64_t j = 0; j < n; ++j) near += weights[j] == kNear;
   const Threshold threshold = threshold_of(weights, n, plan.width - near);
-  std::int64_t count = 0;
-  for (std::int64_t j = 0; j < n; ++j)
-    if ((weights[j] == kNear || weights[j] >= threshold.weight) && count < plan.width)
-      columns[count++] = static_cast<std::int32_t>(j);
+  std::int64_t count = keep_sure(weights, n, threshold.weight, plan.width, columns);
   sample.sure = static_cast<std::int32_t>(count);
   const std::int64_t room = plan.width - count;
   const Threshold drawn{threshold.weight, threshold.drawn < room ? threshold.drawn : room};
-  count += draw_pairs(weights, n, drawn, plan.seed, self, columns + count);
+  count += draw_pairs(weights, n, drawn, CounterUniform(plan.seed, self), columns + count);
   sample.count = static_cast<std::int32_t>(count);
   sample.scale = threshold.weight;
   for (std::int64_t e = 0; e < count; ++e) values[e] = logs[columns[e]];

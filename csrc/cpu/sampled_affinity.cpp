@@ -1,6 +1,7 @@
 #include "../core/sampled.hpp"
 #include "buffer.hpp"
 #include "kernels.hpp"
+#include "thin_rows.hpp"
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
@@ -12,8 +13,9 @@ using core::DIPTYCH_ISA::SamplePlan;
 // Entries whose weights are computed at once.
 constexpr std::int64_t kRun = 64;
 
-// Parts that the columns are cut into, each of which one thread adds to.
-constexpr std::int64_t kParts = 32;
+// Columns are cut into strips, each of which one thread adds to: what it adds to then stays in its level-2 cache,
+// unless there are so many strips that to find their pairs in a row costs more.
+constexpr std::int64_t kStrip = 8192, kStrips = 16;
 
 // A row's pairs, as one direction sees them: F = exp(sign y).
 struct Row {
@@ -62,33 +64,50 @@ float looked_up(const Row& row, std::int64_t column) {
   return drawn < row.count && row.columns[drawn] == column ? row.values[drawn] : 0.0f;
 }
 
-// sums += the weights of the pairs begin .. end times their columns' rows of x.
+// The sum of pairs' weights times their columns' rows of x.
+struct Sums {
+  static constexpr int lanes = kVectorBytes / sizeof(float);
+  Register<float> parts[kParts<float>] = {};
+
+  void add(float weight, const float* x) {
+    for (int p = 0; p < kParts<float>; ++p) {
+      Register<float> part;
+      __builtin_memcpy(&part, x + p * lanes, sizeof part);
+      parts[p] += weight * part;
+    }
+  }
+};
+
 void gather(const Row& row, std::int64_t begin, std::int64_t end, bool sure, float sign, const float* x,
-            float* sums) {
+            Sums& total) {
+  Sums sums = total;
   float weights[kRun];
   for (; begin < end; begin += kRun) {
     const std::int64_t count = end - begin < kRun ? end - begin : kRun;
     weights_of(row.values + begin, count, sure, sign, row.scale, weights);
-    for (std::int64_t e = 0; e < count; ++e) {
-      const float* from = x + row.columns[begin + e] * std::int64_t{kBlockWidth};
-#pragma omp simd
-      for (int k = 0; k < kBlockWidth; ++k) sums[k] += weights[e] * from[k];
-    }
+    for (std::int64_t e = 0; e < count; ++e)
+      sums.add(weights[e], x + row.columns[begin + e] * std::int64_t{kBlockWidth});
   }
+  total = sums;
 }
 
 // The rows of `out` of the pairs' columns += half the weights times the row's own x.
 void scatter(const Row& row, std::int64_t begin, std::int64_t end, bool sure, float sign, const float* x,
              float* out) {
-  float weights[kRun], half[kBlockWidth];
-  for (int k = 0; k < kBlockWidth; ++k) half[k] = 0.5f * x[k];
+  float weights[kRun];
+  Sums half;
+  half.add(0.5f, x);
   for (; begin < end; begin += kRun) {
     const std::int64_t count = end - begin < kRun ? end - begin : kRun;
     weights_of(row.values + begin, count, sure, sign, row.scale, weights);
     for (std::int64_t e = 0; e < count; ++e) {
       float* to = out + row.columns[begin + e] * std::int64_t{kBlockWidth};
-#pragma omp simd
-      for (int k = 0; k < kBlockWidth; ++k) to[k] += weights[e] * half[k];
+      for (int p = 0; p < kParts<float>; ++p) {
+        Register<float> part;
+        __builtin_memcpy(&part, to + p * Sums::lanes, sizeof part);
+        part += weights[e] * half.parts[p];
+        __builtin_memcpy(to + p * Sums::lanes, &part, sizeof part);
+      }
     }
   }
 }
@@ -151,16 +170,21 @@ void sampled_product(const SampledPairs& pairs, float sign, const float* x, floa
 #pragma omp parallel for num_threads(threads) schedule(static)
   for (std::int64_t i = 0; i < n; ++i) {
     const Row row = row_of(pairs, i);
-    float sums[kBlockWidth] = {};
+    Sums sums;
     gather(row, 0, row.sure, true, sign, x, sums);
     gather(row, row.sure, row.count, false, sign, x, sums);
+    float own[kBlockWidth];
+    __builtin_memcpy(own, sums.parts, sizeof own);
     for (int k = 0; k < kBlockWidth; ++k)
-      out[i * kBlockWidth + k] = static_cast<float>(total[k]) + 0.5f * sums[k];
+      out[i * kBlockWidth + k] = static_cast<float>(total[k]) + 0.5f * own[k];
   }
-  const std::int64_t part = (n + kParts - 1) / kParts;
+  std::int64_t strips = n / kStrip < kStrips ? n / kStrip : kStrips;
+  if (strips < threads) strips = threads;
+  const std::int64_t strip = (n + strips - 1) / strips;
+  // A strip's sums are taken in the order of the rows, however many strips there are.
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
-  for (std::int64_t p = 0; p < kParts; ++p) {
-    const std::int64_t low = p * part, high = low + part;
+  for (std::int64_t s = 0; s < strips; ++s) {
+    const std::int64_t low = s * strip, high = low + strip;
     for (std::int64_t i = 0; i < n && low < n; ++i) {
       const Row row = row_of(pairs, i);
       const float* own = x + i * kBlockWidth;
