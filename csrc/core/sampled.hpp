@@ -5,7 +5,7 @@
 
 #include "difference.hpp"
 
-namespace diptych::core {
+namespace diptych::core::DIPTYCH_ISA {
 
 // The finaliser of splitmix64 (Steele, Lea & Flood 2014): every bit of x moves every bit of the result.
 DIPTYCH_HD inline std::uint64_t scrambled(std::uint64_t x) {
@@ -25,10 +25,6 @@ struct CounterUniform {
     return static_cast<double>(scrambled(stream + (draw + 1) * step) >> 11) * 0x1p-53;
   }
 };
-
-}  // namespace diptych::core
-
-namespace diptych::core::DIPTYCH_ISA {
 
 // How affinities are made of ranks or distances, and how many pairs of a row are kept.
 struct SamplePlan {

@@ -20,6 +20,13 @@ def compare(
     name_b: Annotated[str | None, typer.Option(help="What to call B; default: its file name.")] = None,
     n_explanations: Annotated[int, typer.Option("--n-explanations", "-m", help="Per direction.")] = 5,
     grid_size: Annotated[int, typer.Option(help="Items per explanation.")] = 9,
+    neighbors: Annotated[
+        int | None,
+        typer.Option(help="Keep only so many of each item's nearest and some samples: for large n."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(help="How many other pairs of an item are kept then.")
+    ] = None,
     gamma: Annotated[float, typer.Option(help="Sensitivity of the difference.")] = 0.1,
     beta: Annotated[float, typer.Option(help="Sharpness of the affinity.")] = 5.0,
     distance: Annotated[
@@ -53,6 +60,8 @@ def compare(
         b,
         n_explanations=n_explanations,
         grid_size=grid_size,
+        neighbors=neighbors,
+        samples=samples,
         gamma=gamma,
         beta=beta,
         distance=distance,

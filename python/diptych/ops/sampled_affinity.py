@@ -371,6 +371,8 @@ def _shifted(x: torch.Tensor, bits: int) -> torch.Tensor:
 
 def _nearest(x: torch.Tensor, own: torch.Tensor, k: int) -> torch.Tensor:
     """Which entries are the k smallest of each row without its own item, ties by index."""
+    if not x.is_floating_point():
+        return (x > 0) & (x <= k)  # ranks
     order = x.double().scatter(1, own, -1.0).argsort(dim=1, stable=True)[:, 1 : k + 1]
     return torch.zeros_like(x, dtype=torch.bool).scatter_(1, order, True)
 
