@@ -5,7 +5,7 @@ Counted for n = 3200, p = 2048, t = 10 targets and K = 5 folds, alpha = 0.1 (42 
 - a round's gradients: one product of the residuals (K t, n) with x, 0.66 GFLOP, and one read of x (52 MB in
   float64, 26 in float32). Three or four rounds, the last one in float64;
 - Gram matrices of the working sets, about 90 features per target: 2 n u² t = 0.5 GFLOP;
-- coordinate descent on them: 25 passes over 90 features and 50 problems, a few ms.
+- coordinate descent on them: 17 passes over 90 features and 50 problems, a few ms.
 
 ``rate`` counts the gradients of four rounds alone, its limit is the rate of a GEMM in that type. The gaps of
 all solvers are computed here, in float64 from x; the rows' error is our largest, over |y|²/n. celer and

@@ -1,8 +1,8 @@
 """Linear CKA in feature space against the three full matrix products that define it.
 
 Counted for n = 5000 items and d features a side: XᵀY, XᵀX and YᵀY are 3 × 2 n d² operations; with the upper
-triangles of the last two, by halves down to blocks of 256, it is (1 + 2 × (1/2 + 128/d)) × 2 n d², 75 % of
-that at d = 1024 and 71 % at 2048. Around it both inputs are read twice and centred copies written once.
+triangles of the last two, by halves down to blocks of 128, it is (1 + 2 × (1/2 + 64/d)) × 2 n d², 71 % of
+that at d = 1024 and 69 % at 2048. Around it both inputs are read twice and centred copies written once.
 
 The baseline does less than CKA: products into buffers that exist already, without centring and norms.
 "Rate of three full GEMMs" is therefore 3 × 2 n d² over our whole time.

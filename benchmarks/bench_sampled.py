@@ -33,11 +33,12 @@ from sklearn.metrics import adjusted_rand_score
 from conftest import RESULTS, command, machine, versions
 from diptych import ops
 from diptych.ops import _products
-from diptych.rdx.affinities import NearRows, difference_affinity
+from diptych.ops.sampled_affinity import NEIGHBORS, SAMPLES
+from diptych.rdx.affinities import difference_affinity
 from diptych.rdx.results import Parameters
-from diptych.rdx.sampled import NEIGHBORS, SAMPLES
 from diptych.rdx.sampling import Sample, spectral_sample
 from diptych.rdx.score import pooled, success_rates
+from diptych.rdx.streamed import NearRows
 from structured_pairs import PAIRS
 
 PATH = RESULTS / "sampled.csv"

@@ -20,7 +20,7 @@ def rows_of(op: str, folder: Path = RESULTS) -> list[dict[str, str]]:
             for row in csv.DictReader(file):
                 name = re.match(r"[\w.]*", row.get("op", ""))
                 if name and name.group() == op and row["p20_s"]:
-                    rows.append(row | {"file": path.name})
+                    rows.append(row | {"file": path.name, "variant": row["op"].removeprefix(op).strip(", ")})
     return rows
 
 
@@ -31,7 +31,9 @@ def figures(op: str, folder: Path = RESULTS) -> str:
     if rows:
         lines += ["| measured | time | beside | | of the limit |", "|---|---|---|---|---|"]
     for row in rows:
-        what = ", ".join(part for part in (row["shape"], row["dtype"], row["backend"]) if part)
+        what = ", ".join(
+            part for part in (row["variant"], row["shape"], row["dtype"], row["backend"]) if part
+        )
         beside, ratio = "", ""
         if row["baseline"]:
             beside = f"{row['baseline']}, {seconds(row['baseline_p20_s'])}"

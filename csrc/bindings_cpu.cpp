@@ -14,6 +14,8 @@
 #include "bindings/lasso.hpp"
 #include "bindings/hsic.hpp"
 #include "bindings/packed.hpp"
+#include "bindings/kmeans.hpp"
+#include "bindings/unit_rows.hpp"
 #include "bindings/sampled.hpp"
 #include "cpu/dispatch.hpp"
 
@@ -55,17 +57,17 @@ void bind_items(py::module_& m, Operations::ShiftToCenter<F> Operations::*shift,
 
 template <class F>
 void bind_direct_distances(py::module_& m, Operations::DirectDistances<F> Operations::*op) {
-  m.def("direct_distances", [op](const Array<F>& x, const Array<F>& y, bool squared, Array<F>& out,
-                                 int threads) {
+  m.def("direct_distances", [op](const Array<F>& x, const Array<F>& y, bool root, double factor,
+                                 Array<F>& out, int threads) {
     const auto n = x.shape(0), rows = y.shape(0), d = x.shape(1);
     require(y.shape(1) == d, "x, y: numbers of columns differ");
     require(out.shape(0) == n && out.shape(1) == rows, "out: expected (n, m)");
     const F *items = x.data(), *others = y.data();
     F* o = out.mutable_data();
     py::gil_scoped_release release;
-    (operations().*op)(items, others, n, rows, d, squared, o, usable_threads(threads));
-  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("squared"), py::arg("out").noconvert(),
-     py::arg("threads"));
+    (operations().*op)(items, others, n, rows, d, root, factor, o, usable_threads(threads));
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("root"), py::arg("factor"),
+     py::arg("out").noconvert(), py::arg("threads"));
 }
 
 template <class F>
@@ -203,34 +205,19 @@ void bind_symmetric_range(py::module_& m, Operations::SymmetricRange<F> Operatio
   }, py::arg("matrix").noconvert(), py::arg("threads"));
 }
 
-void bind_kmeans(py::module_& m) {
-  m.def("kmeans", [](const Array<double>& x, Array<double>& centers, Array<std::int64_t>& labels,
-                     Array<double>& inertia, int max_iter, double threshold, int threads) {
-    const auto n = x.shape(0), d = x.shape(1), restarts = centers.shape(0), k = centers.shape(1);
-    require(centers.ndim() == 3 && centers.shape(2) == d, "centers: expected (restarts, k, d)");
-    require(labels.shape(0) == restarts && labels.shape(1) == n, "labels: expected (restarts, n)");
-    require(inertia.size() == restarts, "inertia: expected (restarts,)");
-    const double* items = x.data();
-    double *c = centers.mutable_data(), *i = inertia.mutable_data();
-    std::int64_t* l = labels.mutable_data();
-    py::gil_scoped_release release;
-    operations().kmeans(items, n, static_cast<int>(d), static_cast<int>(k), static_cast<int>(restarts),
-                        max_iter, threshold, c, l, i, usable_threads(threads));
-  }, py::arg("x").noconvert(), py::arg("centers").noconvert(), py::arg("labels").noconvert(),
-     py::arg("inertia").noconvert(), py::arg("max_iter"), py::arg("threshold"), py::arg("threads"));
-}
-
 }  // namespace
 
 PYBIND11_MODULE(_cpu, m) {
   m.doc() = "CPU kernels of diptych.ops; call those, they check their arguments.";
   m.attr("MAX_NEIGHBORS") = diptych::cpu::kMaxNeighbors;
+  m.attr("MAX_CANDIDATES") = diptych::cpu::kMaxCandidates;
   m.attr("BLOCK_WIDTH") = diptych::cpu::kBlockWidth;
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
   m.def("simd_level", &diptych::cpu::simd_level, "The instruction set in use.");
   bind_items<float>(m, &Operations::shift_to_center_f32, &Operations::duplicates_f32);
   bind_items<double>(m, &Operations::shift_to_center_f64, &Operations::duplicates_f64);
+  diptych::bindings::bind_unit_rows(m);
   bind_direct_distances<float>(m, &Operations::direct_distances_f32);
   bind_direct_distances<double>(m, &Operations::direct_distances_f64);
   bind_distances<float>(m, &Operations::distances_f32);
@@ -246,7 +233,7 @@ PYBIND11_MODULE(_cpu, m) {
   bind_block_product<double>(m, &Operations::block_product_f64);
   bind_symmetric_range<float>(m, &Operations::symmetric_range_f32);
   bind_symmetric_range<double>(m, &Operations::symmetric_range_f64);
-  bind_kmeans(m);
+  diptych::bindings::bind_kmeans(m);
   diptych::bindings::bind_knn_family(m);
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);

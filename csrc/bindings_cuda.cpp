@@ -90,19 +90,19 @@ void bind_differences(py::module_& m, const char* suffix) {
 template <class F>
 void bind_lasso(py::module_& m, const char* suffix) {
   m.def(("lasso_" + std::string(suffix)).c_str(),
-        [](Address gram, Address starts, std::int64_t problems, std::int64_t features, Address alpha,
-           Address tolerance, Address residual, Address gradient, Address coefficients, Address passes,
-           int max_passes, Address workspace, Address stream) {
+        [](Address gram, Address starts, std::int64_t problems, std::int64_t features, std::int64_t largest,
+           Address alpha, Address tolerance, Address residual, Address gradient, Address coefficients,
+           Address passes, int max_passes, Address workspace, Address stream) {
           diptych::cuda::lasso<F>(at<const std::int64_t>(gram), at<const std::int64_t>(starts), problems,
-                                  features, at<const double>(alpha), at<const double>(tolerance),
+                                  features, largest, at<const double>(alpha), at<const double>(tolerance),
                                   at<const double>(residual), at<double>(gradient), at<double>(coefficients),
                                   at<std::int32_t>(passes), max_passes, at<void>(workspace),
                                   at<CUstream_st>(stream));
         },
-        py::arg("gram"), py::arg("starts"), py::arg("problems"), py::arg("features"), py::arg("alpha"),
-        py::arg("tolerance"), py::arg("residual"), py::arg("gradient"), py::arg("coefficients"),
-        py::arg("passes"), py::arg("max_passes"), py::arg("workspace"), py::arg("stream"),
-        py::call_guard<py::gil_scoped_release>());
+        py::arg("gram"), py::arg("starts"), py::arg("problems"), py::arg("features"), py::arg("largest"),
+        py::arg("alpha"), py::arg("tolerance"), py::arg("residual"), py::arg("gradient"),
+        py::arg("coefficients"), py::arg("passes"), py::arg("max_passes"), py::arg("workspace"),
+        py::arg("stream"), py::call_guard<py::gil_scoped_release>());
 }
 
 template <class F>
@@ -129,7 +129,8 @@ PYBIND11_MODULE(_cuda, m) {
   bind_knn<float>(m, "float32");
   bind_knn<double>(m, "float64");
   bind_kmeans(m);
-  m.def("lasso_workspace", &diptych::cuda::lasso_workspace, py::arg("features"));
+  m.def("lasso_workspace", &diptych::cuda::lasso_workspace, py::arg("features"), py::arg("problems"),
+        py::arg("largest"));
   bind_lasso<float>(m, "float32");
   bind_lasso<double>(m, "float64");
   bind_differences<std::int32_t, float>(m, "int32");

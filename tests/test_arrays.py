@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 from helpers import gaussian, integers, rank_matrix
 from hypothesis import given
@@ -193,7 +194,8 @@ def test_dlpack_is_read() -> None:
         (X.astype(str), TypeError, "x: expected an array of real numbers, found dtype <U"),
         ("embeddings.npy", TypeError, "x: expected an array of real numbers"),
         (np.array([["2020-01-01"]], "M8[D]"), TypeError, "x: expected an array of real numbers, found dtype"),
-        ({"a": 1}, TypeError, "x: expected an array of real numbers, found dtype object"),
+        ({"a": 1}, TypeError, "x: expected a dense array of real numbers, found dict"),
+        (scipy.sparse.eye(3), TypeError, "x: expected a dense array of real numbers, found dia_"),
         (X.astype(np.longdouble), TypeError, "x: torch has no equivalent of dtype float128"),
         ([[1.0, 2.0], [3.0]], ValueError, "x: expected an array of real numbers: .*inhomogeneous"),
         (torch.ones(3, 3, dtype=torch.cfloat), TypeError, "x: expected a dense array of real numbers"),
@@ -206,7 +208,7 @@ def test_what_is_no_array_of_numbers(value: Any, error: type[Exception], message
 
 
 def test_no_embeddings_at_all() -> None:
-    with pytest.raises(TypeError, match="x: expected an array of real numbers, found dtype object"):
+    with pytest.raises(TypeError, match="x: expected a dense array of real numbers, found NoneType"):
         ops.pairwise_distances(None)
 
 

@@ -149,6 +149,30 @@ def test_overwrites_its_inputs(n: int, dtype: torch.dtype, backend: str) -> None
         assert torch.equal(got, want)
 
 
+@pytest.mark.usefixtures("keep_threads")
+@pytest.mark.parametrize("dtype", [torch.int32, torch.float64])
+@pytest.mark.parametrize("shift", [0, 3])
+def test_large_results_wherever_they_lie(shift: int, dtype: torch.dtype) -> None:
+    n = 2051  # many tiles, cut off at the edges, beyond the caches; no row starts where a cache line does
+    generator = torch.Generator().manual_seed(shift)
+    a, b = (torch.randint(1, n, (n, n), generator=generator).fill_diagonal_(0).to(dtype) for _ in range(2))
+    kind = torch.float64 if dtype == torch.float64 else torch.float32
+    guarded = [torch.full((shift + n * n + 9,), torch.nan, dtype=kind) for _ in range(2)]
+    out = tuple(memory[shift : shift + n * n].view(n, n) for memory in guarded)
+    torch.set_num_threads(2)
+    ops.difference_affinity(a, b, out=out)
+    for got, expected in zip(out, by_definition(a.numpy(), b.numpy(), 0.1, 5.0), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=tolerance(5.0, kind), atol=0)
+        assert torch.equal(got, got.T)
+    for memory in guarded:
+        assert memory[:shift].isnan().all()
+        assert memory[shift + n * n :].isnan().all()
+    torch.set_num_threads(1)
+    found = ops.difference_affinity(a, b, overwrite=True)
+    assert torch.equal(found[0], out[0])
+    assert torch.equal(found[1], out[1])
+
+
 def test_overwrites_numpy_arrays() -> None:
     a, b = rank_matrix(65, 1).numpy(), rank_matrix(65, 2).numpy()
     expected = ops.difference_affinity(a, b)

@@ -1,8 +1,10 @@
 """docs/ops.md has a section for every op, and the figures of the results."""
 
 import csv
+import inspect
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -36,6 +38,28 @@ def test_every_op_has_its_section_and_its_figures() -> None:
     assert contents == [(name, name) for name in SECTIONS]
 
 
+def test_the_signatures_are_the_functions_own() -> None:
+    shown = re.findall(r"^`ops\.(\w+)\((.*?)\)`", PAGE, re.MULTILINE)
+    assert [name for name, _ in shown] == SECTIONS
+    for name, listed in shown:
+        scope: dict[str, Callable[..., object]] = {}
+        exec(f"def shown({listed}): pass", scope)
+        own = inspect.signature(getattr(ops, name)).parameters
+        for parameter in inspect.signature(scope["shown"]).parameters.values():
+            assert own[parameter.name].kind == parameter.kind, (name, parameter)
+            assert own[parameter.name].default in (parameter.default, None), (name, parameter)
+
+
+def test_the_lines_of_code_run_one_after_the_other() -> None:
+    snippets = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    names: dict[str, object] = {}
+    for snippet in snippets:
+        exec(compile(snippet, "docs/ops.md", "exec"), names)
+    called = set(re.findall(r"ops\.(\w+)\(", "".join(snippets)))
+    assert set(SECTIONS) - {"minibatch_cka"} <= called
+    assert "MinibatchCKA" in called
+
+
 def test_no_figure_is_typed_by_hand() -> None:
     by_hand = re.sub(
         r"<!-- figures of \w+: begin -->.*?<!-- figures of \w+: end -->", "", PAGE, flags=re.DOTALL
@@ -60,8 +84,8 @@ def test_rows_won_lost_and_missing(table, tmp_path: Path) -> None:
     write("gpu_a.csv", **common, **won | {"baseline_p20_s": "0.0005"}, ratio="0.25", backend="cuda")
     write("other.csv", **common, **won | {"op": "op_two"}, ratio="5")
     found = table.figures("op", tmp_path).splitlines()
-    assert found[2] == "| n=9, float32, cpu | 2 ms | numpy, 10 ms | 5.0× faster | 50% of copy |"
-    assert found[3] == "| n=9, float32, cuda | 2 ms | numpy, 500 µs | **we lose: 4.0× slower** |  |"
+    assert found[2] == "| warm, n=9, float32, cpu | 2 ms | numpy, 10 ms | 5.0× faster | 50% of copy |"
+    assert found[3] == "| warm, n=9, float32, cuda | 2 ms | numpy, 500 µs | **we lose: 4.0× slower** |  |"
     assert found[-1] == "On one."
     assert not any("Not measured" in line for line in found)
     (tmp_path / "gpu_a.csv").unlink()

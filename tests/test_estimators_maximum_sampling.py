@@ -42,14 +42,24 @@ def test_permuting_the_items_permutes_the_grids():
 @pytest.mark.parametrize(
     ("values", "size", "error", "message"),
     [
-        (np.zeros(4), 1, ValueError, r"coefficients has shape \(4,\), wanted \(n_items, n_concepts\)"),
-        (np.zeros((4, 2)), 5, ValueError, "grid_size is 5, wanted at most the number of items, 4"),
-        (np.zeros((4, 2)), 0, ValueError, "grid_size is 0, wanted at least 1"),
-        (np.zeros((4, 2)), 2.0, TypeError, "grid_size is 2.0, wanted an integer"),
-        (np.zeros((4, 2)), True, TypeError, "grid_size is True, wanted an integer"),
-        (np.array([[0.0], [np.nan]]), 1, ValueError, "coefficients: row 1 holds NaN"),
-        (np.array([[0.0], [1.0], [-np.inf]]), 1, ValueError, "coefficients: row 2 holds inf"),
-        (np.array([["a"]]), 1, TypeError, "coefficients has dtype <U1, wanted real numbers"),
+        (np.zeros(4), 1, ValueError, r"coefficients: expected shape \(n_items, n_concepts\), found \(4,\)"),
+        (np.zeros((4, 2)), 5, ValueError, "grid_size: expected 1 to 4, found 5"),
+        (np.zeros((4, 2)), 0, ValueError, "grid_size: expected 1 to .*, found 0"),
+        (np.zeros((4, 2)), 2.0, TypeError, "grid_size: expected an integer, found 2.0"),
+        (np.zeros((4, 2)), True, TypeError, "grid_size: expected an integer, found True"),
+        (
+            np.array([[0.0], [np.nan]]),
+            1,
+            ValueError,
+            "coefficients: expected finite .* row 1",
+        ),
+        (
+            np.array([[0.0], [1.0], [-np.inf]]),
+            1,
+            ValueError,
+            "coefficients: expected finite .* row 2",
+        ),
+        (np.array([["a"]]), 1, TypeError, "coefficients: expected an array of real numbers, found dtype <U1"),
     ],
 )
 def test_bad_input_is_named(values, size, error, message):

@@ -156,16 +156,15 @@ def test_stopping_early_is_told():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"n_components": 0}, ValueError, "n_components is 0, wanted at least 1"),
-        ({"n_components": -2}, ValueError, "n_components is -2, wanted at least 1"),
-        ({"n_components": 257}, ValueError, "n_components is 257, wanted at most 256"),
-        ({"n_components": 2.0}, TypeError, "n_components is 2.0, wanted an integer"),
-        ({"n_components": True}, TypeError, "n_components is True, wanted an integer"),
-        ({"n_components": 7}, ValueError, "n_components is 7, wanted at most n_samples = 6"),
-        ({"max_iter": 0}, ValueError, "max_iter is 0, wanted at least 1"),
-        ({"tol": -1e-3}, ValueError, "tol is -0.001, wanted a finite number of at least 0"),
-        ({"tol": float("nan")}, ValueError, "tol is nan, wanted a finite number"),
-        ({"tol": "small"}, TypeError, "tol is 'small', wanted a number"),
+        ({"n_components": 0}, ValueError, "n_components: expected 1 to .*, found 0"),
+        ({"n_components": -2}, ValueError, "n_components: expected 1 to .*, found -2"),
+        ({"n_components": 2.0}, TypeError, "n_components: expected an integer, found 2.0"),
+        ({"n_components": True}, TypeError, "n_components: expected an integer, found True"),
+        ({"n_components": 7}, ValueError, "n_components: expected 1 to 6, found 7"),
+        ({"max_iter": 0}, ValueError, "max_iter: expected 1 to .*, found 0"),
+        ({"tol": -1e-3}, ValueError, "tol: expected a finite number of at least 0, found -0.001"),
+        ({"tol": float("nan")}, ValueError, "tol: expected a finite number of at least 0, found nan"),
+        ({"tol": "small"}, TypeError, "tol: expected a number, found 'small'"),
     ],
 )
 def test_bad_parameters_are_named(options, error, message):
@@ -173,13 +172,18 @@ def test_bad_parameters_are_named(options, error, message):
         SemiNMF(**{"n_components": 2, **options}).fit(np.ones((6, 3)))
 
 
+def test_more_components_than_a_projection_can_be_solved_for_are_named():
+    with pytest.raises(ValueError, match="n_components: expected 1 to 256, found 257"):
+        SemiNMF(257).fit(np.ones((300, 2)))
+
+
 def test_bad_data_is_named():
     x = np.ones((6, 3))
     x[4, 1] = np.nan
-    with pytest.raises(ValueError, match="X: row 4 holds NaN"):
+    with pytest.raises(ValueError, match="X: expected finite numbers, found NaN or Inf in row 4"):
         SemiNMF(2).fit(x)
     x[4, 1] = -np.inf
-    with pytest.raises(ValueError, match="X: row 4 holds inf"):
+    with pytest.raises(ValueError, match="X: expected finite numbers, found NaN or Inf in row 4"):
         SemiNMF(2).fit(x)
     with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
         SemiNMF(2).fit(np.ones(6))
@@ -190,7 +194,7 @@ def test_bad_data_is_named():
     model = SemiNMF(1, random_state=0).fit(np.ones((6, 3)))
     with pytest.raises(ValueError, match="X has 4 features, but SemiNMF is expecting 3"):
         model.transform(np.ones((6, 4)))
-    with pytest.raises(ValueError, match=r"X has shape \(6, 2\), wanted \(n_samples, 1\)"):
+    with pytest.raises(ValueError, match=r"X: expected shape \(n_samples, 1\), found \(6, 2\)"):
         model.inverse_transform(np.ones((6, 2)))
 
 

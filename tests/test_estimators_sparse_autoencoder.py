@@ -161,14 +161,14 @@ def test_a_gpu_gives_what_the_cpu_gives():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"width": 0}, ValueError, "width is 0, wanted at least 1"),
-        ({"width": 1.5}, TypeError, "width is 1.5, wanted an integer"),
-        ({"l1": -1.0}, ValueError, "l1 is -1.0, wanted a finite number of at least 0"),
-        ({"lr": 0.0}, ValueError, "lr is 0.0, wanted a finite number above 0"),
-        ({"lr": None}, TypeError, "lr is None, wanted a number above 0"),
-        ({"epochs": 0}, ValueError, "epochs is 0, wanted at least 1"),
-        ({"warmup_epochs": -1}, ValueError, "warmup_epochs is -1, wanted at least 0"),
-        ({"batch_size": 0}, ValueError, "batch_size is 0, wanted at least 1"),
+        ({"width": 0}, ValueError, "width: expected 1 to .*, found 0"),
+        ({"width": 1.5}, TypeError, "width: expected an integer, found 1.5"),
+        ({"l1": -1.0}, ValueError, "l1: expected a finite number of at least 0, found -1.0"),
+        ({"lr": 0.0}, ValueError, "lr: expected a number above 0 .* found 0.0"),
+        ({"lr": None}, TypeError, "lr: expected a number, found None"),
+        ({"epochs": 0}, ValueError, "epochs: expected 1 to .*, found 0"),
+        ({"warmup_epochs": -1}, ValueError, "warmup_epochs: expected 0 to .*, found -1"),
+        ({"batch_size": 0}, ValueError, "batch_size: expected 1 to .*, found 0"),
     ],
 )
 def test_bad_parameters_are_named(options, error, message):
@@ -179,7 +179,7 @@ def test_bad_parameters_are_named(options, error, message):
 def test_bad_data_is_named():
     x = data()
     x[5, 0] = np.nan
-    with pytest.raises(ValueError, match="X: row 5 holds NaN"):
+    with pytest.raises(ValueError, match="X: expected finite numbers, found NaN or Inf in row 5"):
         SparseAutoencoder(2).fit(x)
     with pytest.raises(ValueError, match="Expected 2D array, got 1D array"):
         SparseAutoencoder(2).fit(np.ones(6))
@@ -190,7 +190,7 @@ def test_bad_data_is_named():
     model = SparseAutoencoder(2, epochs=1, random_state=0).fit(data())
     with pytest.raises(ValueError, match="X has 4 features, but SparseAutoencoder is expecting 7"):
         model.transform(np.ones((6, 4)))
-    with pytest.raises(ValueError, match=r"X has shape \(6, 3\), wanted \(n_samples, 2\)"):
+    with pytest.raises(ValueError, match=r"X: expected shape \(n_samples, 2\), found \(6, 3\)"):
         model.inverse_transform(np.ones((6, 3)))
 
 

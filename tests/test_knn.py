@@ -22,7 +22,7 @@ DTYPES = (torch.float32, torch.float64)
 @pytest.fixture
 def by_products(monkeypatch: pytest.MonkeyPatch) -> None:
     """Search by products, in several tiles, however few the items."""
-    monkeypatch.setattr(module, "_FEW", 0)
+    monkeypatch.setattr(module, "FEW", 0)
     monkeypatch.setattr("diptych.ops._nearest_search._TILE", 40)
 
 
@@ -146,7 +146,7 @@ def test_products_rule_out_no_neighbor(data: Any, dtype: torch.dtype, monkeypatc
             arguments = (x, k) if asked is None else (asked, k, x)
             found = ops.knn(*arguments, metric=metric)
             with monkeypatch.context() as patch:
-                patch.setattr(module, "_FEW", 1 << 40)
+                patch.setattr(module, "FEW", 1 << 40)
                 expected = ops.knn(*arguments, metric=metric)
             assert torch.equal(found.indices, expected.indices)
             assert torch.equal(found.distances, expected.distances)
@@ -154,7 +154,7 @@ def test_products_rule_out_no_neighbor(data: Any, dtype: torch.dtype, monkeypatc
 
 def test_small_inputs_and_large_ones_have_one_definition() -> None:
     x = gaussian(500, 8, 15, torch.float64)
-    assert 500 * 500 * 24 > module._FEW > 90 * 90 * 24
+    assert 500 * 500 * 24 > module.FEW > 90 * 90 * 24
     assert_brute_force(ops.knn(x, 5), x, 5)
     assert_brute_force(ops.knn(x[:90], 5), x[:90], 5)
 

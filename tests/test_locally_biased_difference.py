@@ -180,8 +180,9 @@ def test_refuses_by_name(a: torch.Tensor, b: torch.Tensor, options: dict, messag
 
 @pytest.mark.parametrize("name", ["gamma", "offset"])
 def test_refuses_parameters_that_are_no_numbers(name: str) -> None:
-    with pytest.raises(TypeError, match=f"{name}: expected a number, found '0.1'"):
-        ops.locally_biased_difference(one, one, **{name: "0.1"})
+    for value in ("0.1", True):
+        with pytest.raises(TypeError, match=f"{name}: expected a number, found {value!r}"):
+            ops.locally_biased_difference(one, one, **{name: value})
 
 
 @given(

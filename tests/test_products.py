@@ -62,3 +62,33 @@ def test_strided_rows_are_read_as_they_are() -> None:
     x = gaussian(12, 40, 5).T[:, ::2]
     torch.testing.assert_close(_products.centered(x), _products.centered(x.contiguous()), rtol=0, atol=0)
     assert _products.duplicates(x) is None
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-30, 1.0, 1e30, 1e300])
+@pytest.mark.parametrize("d", [1, 2, 7, 33, 257])
+def test_unit_rows(d: int, scale: float) -> None:
+    x = (gaussian(20, d, d, torch.float64) + 3) * scale
+    exact = torch.nn.functional.normalize(x / scale)
+    # d squares summed in double on either side, a root, a quotient, and scale's own rounding.
+    slack = 2 * (d + 6) * torch.finfo(torch.float64).eps
+    assert ((_products.unit_rows(x) - exact).abs() <= slack).all()
+    assert torch.equal(_products.unit_rows(x.T.contiguous().T), _products.unit_rows(x))
+    if 1e-30 <= scale <= 1e30:
+        single = _products.unit_rows(x.float())
+        assert single.dtype == torch.float32
+        # Entries and quotient are rounded once each.
+        assert ((single - exact).abs() <= 1.5 * torch.finfo(torch.float32).eps).all()
+        wide = _products.unit_rows(x.float(), torch.float64)
+        assert torch.equal(wide.float(), single)
+
+
+def test_direct_distances_in_every_unit() -> None:
+    x, y = gaussian(40, 6, 1), gaussian(33, 6, 2)
+    squares = ((x.double()[:, None] - y.double()) ** 2).sum(2)
+    for found, wanted in (
+        (_products.direct_distances(x, y), squares.sqrt()),
+        (_products.direct_distances(x, y, root=False), squares),
+        (_products.direct_distances(x, y, root=False, factor=0.5), squares / 2),
+    ):
+        # Summed in double, rounded once.
+        torch.testing.assert_close(found.double(), wanted, rtol=6e-8, atol=0)

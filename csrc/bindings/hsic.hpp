@@ -24,15 +24,18 @@ void bind_hsic(py::module_& m, cpu::Operations::Center<F> cpu::Operations::*cent
     return static_cast<double>(spread);
   }, py::arg("x").noconvert(), py::arg("per_column"), py::arg("out").noconvert(),
      py::arg("squares").noconvert(), py::arg("threads"));
-  m.def("linear_hsics", [hsics](const Dense<F>& x, const Dense<F>& y, bool debiased, Dense<double>& out) {
-    demand(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0) && out.size() == 6,
-           "x, y, out: expected (n, d_x), (n, d_y), (6,)");
+  // Numbers, not an array: an array would cost more than they do.
+  m.def("linear_hsics", [hsics](const Dense<F>& x, const Dense<F>& y, bool debiased) {
+    demand(x.ndim() == 2 && y.ndim() == 2 && x.shape(0) == y.shape(0), "x, y: expected (n, d_x), (n, d_y)");
     const F *values_x = x.data(), *values_y = y.data();
-    double* o = out.mutable_data();
     const auto n = x.shape(0), d_x = x.shape(1), d_y = y.shape(1);
-    py::gil_scoped_release release;
-    (cpu::operations().*hsics)(values_x, d_x, values_y, d_y, n, debiased, o);
-  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("debiased"), py::arg("out").noconvert());
+    double out[6];
+    {
+      py::gil_scoped_release release;
+      (cpu::operations().*hsics)(values_x, d_x, values_y, d_y, n, debiased, out);
+    }
+    return py::make_tuple(out[0], out[1], out[2], out[3], out[4], out[5]);
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("debiased"));
 }
 
 }  // namespace diptych::bindings

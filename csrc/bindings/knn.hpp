@@ -7,6 +7,7 @@
 #include <limits>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "../cpu/dispatch.hpp"
 #include "arrays.hpp"
@@ -140,6 +141,25 @@ void bind_nearest_direct(py::module_& m, Operations::NearestDirect<E, F> Operati
      py::arg("threads"));
 }
 
+// How many of their k nearest neighbors items share in x (n, d_x) and y (n, d_y), from all distances in each.
+template <class F>
+void bind_common_neighbors(py::module_& m, Operations::NearestDirect<F, F> Operations::*op) {
+  m.def("common_neighbors", [op](const Dense<F>& x, const Dense<F>& y, std::int64_t k, int threads) {
+    const auto n = x.shape(0);
+    demand(y.shape(0) == n, "x, y: numbers of rows differ");
+    demand(k >= 1 && k < n, "k: expected 1 to n - 1");
+    const F *a = x.data(), *b = y.data();
+    const auto d_x = x.shape(1), d_y = y.shape(1);
+    py::gil_scoped_release release;
+    const int usable = usable_threads(threads);
+    std::vector<F> distances(n * k);
+    std::vector<std::int64_t> first(n * k), second(n * k);
+    (operations().*op)(a, a, n, n, d_x, k, true, false, 1.0, distances.data(), first.data(), usable);
+    (operations().*op)(b, b, n, n, d_y, k, true, false, 1.0, distances.data(), second.data(), usable);
+    return operations().common_indices(first.data(), second.data(), n, k, usable);
+  }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("k"), py::arg("threads"));
+}
+
 inline void bind_common(py::module_& m) {
   m.def("common_ranks", [](const Dense<std::int32_t>& a, const Dense<std::int32_t>& b, std::int32_t k,
                            int threads) {
@@ -167,6 +187,8 @@ inline void bind_knn_family(py::module_& m) {
   bind_nearest_direct<float, float>(m, &Operations::nearest_direct_f32);
   bind_nearest_direct<double, float>(m, &Operations::nearest_direct_f64_f32);
   bind_nearest_direct<double, double>(m, &Operations::nearest_direct_f64);
+  bind_common_neighbors<float>(m, &Operations::nearest_direct_f32);
+  bind_common_neighbors<double>(m, &Operations::nearest_direct_f64);
   bind_common(m);
 }
 

@@ -43,6 +43,15 @@ void bind_gather_columns(py::module_& m, cpu::Operations::GatherColumns<F> cpu::
      py::arg("out").noconvert(), py::arg("threads"));
 }
 
+// The array's numbers as double: its own, or those put into `memory`.
+inline const double* widen(const py::array& array, std::vector<double>& memory) {
+  if (py::isinstance<Dense<double>>(array)) return static_cast<const double*>(array.data());
+  demand(py::isinstance<Dense<float>>(array), "expected a contiguous array, float32 or float64");
+  const auto* numbers = static_cast<const float*>(array.data());
+  memory.assign(numbers, numbers + array.size());
+  return memory.data();
+}
+
 template <class F>
 void bind_lasso(py::module_& m, cpu::Operations::Lasso<F> cpu::Operations::*op,
                 cpu::Operations::LassoSmall<F> cpu::Operations::*small) {
@@ -77,27 +86,30 @@ void bind_lasso(py::module_& m, cpu::Operations::Lasso<F> cpu::Operations::*op,
      py::arg("alpha").noconvert(), py::arg("tolerance").noconvert(), py::arg("residual").noconvert(),
      py::arg("gradient").noconvert(), py::arg("coefficients").noconvert(), py::arg("passes").noconvert(),
      py::arg("max_passes"), py::arg("threads"));
-  m.def("lasso_small", [small](const Dense<F>& x, const Dense<double>& y, const Dense<double>& alpha,
+  m.def("lasso_small", [small](const Dense<F>& x, const py::array& y, const Dense<double>& alpha,
                                const std::vector<std::int64_t>& starts,
                                const Order& order, double tolerance,
-                               int max_passes, Dense<F>& coefficients, Dense<double>& gaps,
+                               int max_passes, bool check, Dense<F>& coefficients, Dense<double>& gaps,
                                Dense<std::int32_t>& passes) {
+    demand(y.ndim() == 2, "y: expected (n, t)");
     const auto n = x.shape(0), p = x.shape(1), t = y.shape(1);
     const auto models = static_cast<py::ssize_t>(starts.size()) - 1;
-    demand(y.shape(0) == n && alpha.size() == t, "x, y, alpha: sizes differ");
+    demand(y.shape(0) == n && (alpha.size() == t || alpha.size() == 1), "x, y, alpha: sizes differ");
     demand(coefficients.size() == models * p * t && gaps.size() == models * t && passes.size() == models * t,
            "coefficients, gaps, passes: sizes differ from (models, p, t) and (models, t)");
     const F* features = x.data();
-    const double *targets = y.data(), *a = alpha.data();
+    std::vector<double> widened;
+    const double *targets = widen(y, widened), *a = alpha.data();
+    const int alpha_step = alpha.size() == 1 ? 0 : 1;
     const std::int64_t* sorted = checked(order, n);
     F* w = coefficients.mutable_data();
     double* gap = gaps.mutable_data();
     std::int32_t* done = passes.mutable_data();
     py::gil_scoped_release release;
-    return (cpu::operations().*small)(features, targets, sorted, starts.data(), models, n, p, t, a, tolerance,
-                                      max_passes, w, gap, done);
+    return (cpu::operations().*small)(features, targets, sorted, starts.data(), models, n, p, t, a,
+                                      alpha_step, tolerance, max_passes, check, w, gap, done);
   }, py::arg("x").noconvert(), py::arg("y").noconvert(), py::arg("alpha").noconvert(), py::arg("starts"),
-     py::arg("order").noconvert().none(true), py::arg("tolerance"), py::arg("max_passes"),
+     py::arg("order").noconvert().none(true), py::arg("tolerance"), py::arg("max_passes"), py::arg("check"),
      py::arg("coefficients").noconvert(), py::arg("gaps").noconvert(), py::arg("passes").noconvert());
 }
 

@@ -24,6 +24,41 @@ void bind_pack_difference(py::module_& m, cpu::Operations::PackDifference<T> cpu
      py::arg("offset"), py::arg("out").noconvert(), py::arg("sizes").noconvert(), py::arg("threads"));
 }
 
+inline void bind_shards(py::module_& m) {
+  m.def("fold_shard", [](Dense<std::int8_t>& codes, Dense<std::int8_t>& mirrored, std::int64_t first,
+                         double beta, int threads) {
+    const auto rows = codes.shape(0), n = codes.shape(1);
+    demand(codes.ndim() == 2 && mirrored.ndim() == 2 && mirrored.shape(0) == rows && mirrored.shape(1) == n,
+           "codes, mirrored: shapes differ");
+    demand(first >= 0 && first + rows <= n, "first: past the last item");
+    std::int8_t *c = codes.mutable_data(), *m = mirrored.mutable_data();
+    py::gil_scoped_release release;
+    cpu::operations().fold_shard(c, m, first, rows, n, beta, cpu::usable_threads(threads));
+  }, py::arg("codes").noconvert(), py::arg("mirrored").noconvert(), py::arg("first"), py::arg("beta"),
+     py::arg("threads"));
+  m.def("shard_product", [](const Dense<std::int8_t>& codes, double beta, const Dense<float>& x,
+                            Dense<float>& out, int threads) {
+    demand(codes.ndim() == 2, "codes: expected (rows, n)");
+    const auto rows = codes.shape(0), n = codes.shape(1);
+    demand(x.size() == n * cpu::kBlockWidth && out.size() == rows * cpu::kBlockWidth,
+           "x, out: expected (n, BLOCK_WIDTH), (rows, BLOCK_WIDTH)");
+    const std::int8_t* c = codes.data();
+    const float* columns = x.data();
+    float* o = out.mutable_data();
+    py::gil_scoped_release release;
+    cpu::operations().shard_product(c, rows, n, beta, columns, o, cpu::usable_threads(threads));
+  }, py::arg("codes").noconvert(), py::arg("beta"), py::arg("x").noconvert(), py::arg("out").noconvert(),
+     py::arg("threads"));
+  m.def("decode_shard", [](const Dense<std::int8_t>& codes, double beta, Dense<float>& out, int threads) {
+    demand(codes.size() == out.size(), "codes, out: sizes differ");
+    const std::int8_t* c = codes.data();
+    float* o = out.mutable_data();
+    const auto count = codes.size();
+    py::gil_scoped_release release;
+    cpu::operations().decode_shard(c, count, beta, o, cpu::usable_threads(threads));
+  }, py::arg("codes").noconvert(), py::arg("beta"), py::arg("out").noconvert(), py::arg("threads"));
+}
+
 inline void bind_packed(py::module_& m) {
   bind_pack_difference<std::int32_t>(m, &cpu::Operations::pack_difference_i32);
   bind_pack_difference<float>(m, &cpu::Operations::pack_difference_f32);
@@ -59,6 +94,7 @@ inline void bind_packed(py::module_& m) {
     cpu::operations().packed_rows(c, n, above, beta, first, rows, o, cpu::usable_threads(threads));
   }, py::arg("codes").noconvert(), py::arg("above"), py::arg("beta"), py::arg("first"),
      py::arg("out").noconvert(), py::arg("threads"));
+  bind_shards(m);
 }
 
 }  // namespace diptych::bindings

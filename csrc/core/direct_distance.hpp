@@ -28,4 +28,31 @@ DIPTYCH_HD inline double squared_distance_of_rows(const E* a, const E* b, std::i
   return sums[0];
 }
 
+// Rows whose distances to one row are computed side by side: whole registers of any instruction set.
+constexpr int kRowLanes = 32;
+
+// y (count, d) with count <= kRowLanes -> columns (d, kRowLanes), zero past count.
+template <class E>
+inline void rows_to_lanes(const E* y, std::int64_t count, std::int64_t d, double* columns) {
+  for (std::int64_t j = 0; j < d; ++j)
+    for (int lane = 0; lane < kRowLanes; ++lane)
+      columns[j * kRowLanes + lane] = lane < count ? static_cast<double>(y[lane * d + j]) : 0;
+}
+
+// Squared distances (kRowLanes,) of the row a (d,) to the rows of `columns`: every lane sums its coordinates in
+// their order, so that equal rows are at one distance, and an item at distance zero from its duplicates.
+template <class E>
+inline void squared_distances_to_lanes(const E* a, const double* columns, std::int64_t d, double* squares) {
+  double sums[kRowLanes] = {};
+  for (std::int64_t j = 0; j < d; ++j) {
+    const double coordinate = static_cast<double>(a[j]);
+#pragma omp simd
+    for (int lane = 0; lane < kRowLanes; ++lane) {
+      const double gap = coordinate - columns[j * kRowLanes + lane];
+      sums[lane] += gap * gap;
+    }
+  }
+  for (int lane = 0; lane < kRowLanes; ++lane) squares[lane] = sums[lane];
+}
+
 }  // namespace diptych::core::DIPTYCH_ISA

@@ -19,21 +19,28 @@ struct Items {
   int d;
 };
 
+// Squared distances of kItemLanes items from `first` on to a point (d,).
+inline void squared_distances(const Items& items, std::int64_t first, const double* point, double* distance) {
+  double sums[kItemLanes] = {};
+  for (int i = 0; i < items.d; ++i) {
+    const double coordinate = point[i];
+    const double* column = items.columns + i * items.stride + first;
+#pragma omp simd
+    for (int lane = 0; lane < kItemLanes; ++lane) {
+      const double gap = column[lane] - coordinate;
+      sums[lane] += gap * gap;
+    }
+  }
+  for (int lane = 0; lane < kItemLanes; ++lane) distance[lane] = sums[lane];
+}
+
 // Squared distances of kItemLanes items from `first` on to their nearest centre, and its number, the lower on a
 // tie.
 inline void nearest_centers(const Items& items, std::int64_t first, const double* centers, int k, double* least,
                             std::int32_t* label) {
   for (int c = 0; c < k; ++c) {
-    double distance[kItemLanes] = {};
-    for (int i = 0; i < items.d; ++i) {
-      const double center = centers[c * items.d + i];
-      const double* column = items.columns + i * items.stride + first;
-#pragma omp simd
-      for (int lane = 0; lane < kItemLanes; ++lane) {
-        const double gap = column[lane] - center;
-        distance[lane] += gap * gap;
-      }
-    }
+    double distance[kItemLanes];
+    squared_distances(items, first, centers + c * items.d, distance);
 #pragma omp simd
     for (int lane = 0; lane < kItemLanes; ++lane) {
       const bool nearer = c == 0 || distance[lane] < least[lane];

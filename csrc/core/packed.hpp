@@ -9,8 +9,8 @@ namespace diptych::core {
 
 constexpr int kSteps = 127;
 
-// Sizes that the difference of two packed numbers can have.
-constexpr int kGaps = 2 * kSteps + 1;
+// Sizes that the difference of two bytes can have: those of codes, and one more of bytes that are none.
+constexpr int kGaps = 2 * kSteps + 2;
 
 }  // namespace diptych::core
 
@@ -21,17 +21,20 @@ DIPTYCH_HD inline std::int8_t nearest_step(float x) {
   return static_cast<std::int8_t>(bits_of(x + Format<float>::rounder));
 }
 
-// G in steps.
-template <Difference kind>
-DIPTYCH_HD inline std::int8_t packed_difference(float a, float b, float gamma, float offset) {
-  return nearest_step(static_cast<float>(kSteps) * difference<kind>(a, b, gamma, offset));
+// G in steps, not yet rounded, and never beyond what a byte holds.
+template <Difference kind, bool ranks = false>
+DIPTYCH_HD inline float difference_in_steps(float a, float b, float gamma, float offset) {
+  const float steps = static_cast<float>(kSteps);
+  if (kind == Difference::locally_biased) return scaled_difference<kind, ranks>(a, b, gamma, steps, offset);
+  const float plain = steps * (gamma * (a - b)), above = plain < -steps ? -steps : plain;
+  return above > steps ? steps : above;
 }
 
 // log(cosh(beta gap / 2)) / beta in steps, of a gap in steps: what symmetrising adds to a mean of logarithms.
+// (cosh(2x) = 1 + 2 sinh(x)^2 keeps its digits where beta is tiny.)
 inline float symmetric_excess(int gap, double beta) {
-  const double half = beta * gap / (2.0 * kSteps);
-  const double tail = std::log1p(std::exp(-2.0 * half)) - 0.69314718055994531;  // cosh itself may overflow
-  return static_cast<float>((half + tail) * kSteps / beta);
+  const double root = std::sinh(beta * gap / (4.0 * kSteps));
+  return static_cast<float>(std::log1p(2.0 * root * root) / beta * kSteps);
 }
 
 // The logarithms, over beta and in steps, of both directions' symmetric affinities of a pair.

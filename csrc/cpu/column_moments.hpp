@@ -10,11 +10,8 @@
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
-// Columns of v that are summed at once: as many as there are registers for.
+// Columns of v that are summed at once: as many as there are registers for, beside half a dozen others.
 constexpr int kMaxColumns = kVectorBytes == 64 ? 16 : 6;
-
-// Whether there are registers enough for a fused pass: a sum per column, and ten more.
-constexpr bool kFused = kMaxColumns == 16;
 
 template <class F>
 constexpr int kLanes = kVectorBytes / sizeof(F);
@@ -28,11 +25,13 @@ constexpr std::int64_t padded(std::int64_t count, std::int64_t multiple) {
 }
 
 // One problem's (n, k) numbers, rows `stride` apart. A register loaded near a row's end reaches into the next
-// row; its lanes past column k hold numbers of no use. From row `safe` on it would reach past the data.
+// row; its lanes past column k hold numbers of no use. From row `safe` on it would reach past the data. The
+// numbers at `ahead` are those needed next: they are fetched into the cache meanwhile, row by row.
 template <class F>
 struct Columns {
   const F* values;
   std::int64_t k, stride, safe;
+  const F* ahead;
 };
 
 // What is kept of a matrix's columns, all (stride,) long: the shift that was taken off, and of the shifted
@@ -56,6 +55,12 @@ inline Register<F> load(const F* from) {
 template <class F>
 inline void store(Register<F> value, F* to) {
   std::memcpy(to, &value, sizeof value);
+}
+
+// Asks for the line of a number that is needed before long, into the second-level cache.
+template <class F>
+inline void fetch(const F* from) {
+  __builtin_prefetch(from, 0, 2);
 }
 
 // Row i of the columns from j on.
@@ -123,8 +128,12 @@ void shift_rows(const Columns<F>& x, std::int64_t start, std::int64_t stop, cons
     };
     std::int64_t i = start;
     const std::int64_t whole = stop < x.safe ? stop : x.safe;
-    for (const F* from = x.values + i * stride + j; i + chains <= whole; i += chains)
-      for (int c = 0; c < chains; ++c, from += stride) take(c, load(from));
+    const F *from = x.values + i * stride + j, *ahead = x.ahead + i * stride + j;
+    for (; i + chains <= whole; i += chains)
+      for (int c = 0; c < chains; ++c, from += stride, ahead += stride) {
+        fetch(ahead);
+        take(c, load(from));
+      }
     for (; i < stop; ++i) take(0, load_row(x, i, j));
     out.bits[j / kLanes<F>] = bits;
     const Register<F> sum = (sums[0] + sums[1]) + (sums[2] + sums[3]);
@@ -136,89 +145,55 @@ void shift_rows(const Columns<F>& x, std::int64_t start, std::int64_t stop, cons
   }
 }
 
-// sums[c][lane] += sum_i u[i, lane] v[i, c] for `columns` columns of v and one register of u's.
-template <int columns, class F>
-void multiply(const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v, std::int64_t rows,
-              double* sums, std::int64_t stride_sums) {
-  Register<F> run[columns];
-  const Register<F> first = load(u);
-  for (int c = 0; c < columns; ++c) run[c] = first * v[c];
-  for (std::int64_t i = 1; i < rows; ++i) {
-    u += stride_u;
-    v += stride_v;
-    const Register<F> row = load(u);
-    for (int c = 0; c < columns; ++c) run[c] += row * v[c];
-  }
-  for (int c = 0; c < columns; ++c)
-    for (int lane = 0; lane < kLanes<F>; ++lane) sums[c * stride_sums + lane] += run[c][lane];
-}
-
-// What shift_rows and multiply do together, for columns that fit one register each: every number is loaded
-// once. `products` has one row of a register's width per column of y.
-template <int columns, class F>
-void shift_and_multiply(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
-                        const Moments<F>& of_x, const Moments<F>& of_y, double* products,
-                        const F* ahead_x, const F* ahead_y) {
-  using Bits = typename RegisterOf<F>::Bits;
-  const Register<F> shift_x = of_x.shift[0], shift_y = of_y.shift[0];
-  Bits bits_x = of_x.bits[0], bits_y = of_y.bits[0];
-  Register<F> sum_x = {}, sum_y = {}, square_x = {}, square_y = {}, run[columns];
+// products[c][lane] += sum_i x[i, at + lane] rows[i, c] over rows start..stop of x, shifted on the way, and
+// `columns` columns of `rows`. Adds to the moments of x's columns if asked to. The numbers of `rows` come from
+// memory, as operands that are broadcast at no cost: shifted in this very loop, they would be shuffled in
+// registers, which costs as much as the products.
+template <int columns, bool moments, class F>
+void shift_and_multiply(const Columns<F>& x, std::int64_t at, std::int64_t start, std::int64_t stop,
+                        const Moments<F>& of_x, const F* row, std::int64_t stride_row, double* products) {
+  const Register<F> shift = of_x.shift[at / kLanes<F>];
+  typename RegisterOf<F>::Bits bits = of_x.bits[at / kLanes<F>];
+  Register<F> sum = {}, square = {}, run[columns];
   for (int c = 0; c < columns; ++c) run[c] = Register<F>{};
-  F* row = of_y.rows;
-  const auto take = [&](Register<F> a, Register<F> b) {
-    a -= shift_x;
-    b -= shift_y;
-    store(b, row);
-    bits_x |= (Bits)a;
-    bits_y |= (Bits)b;
-    sum_x += a;
-    sum_y += b;
-    square_x += a * a;
-    square_y += b * b;
-    for (int c = 0; c < columns; ++c) run[c] += a * row[c];
-    row += kLanes<F>;
+  const auto take = [&](Register<F> value) {
+    value -= shift;
+    if constexpr (moments) {
+      bits |= (typename RegisterOf<F>::Bits)value;
+      sum += value;
+      square += value * value;
+    }
+    for (int c = 0; c < columns; ++c) run[c] += value * row[c];
+    row += stride_row;
   };
-  const std::int64_t safe = x.safe < y.safe ? x.safe : y.safe, whole = stop < safe ? stop : safe;
-  const std::int64_t stride_x = x.stride, stride_y = y.stride;
-  const F *from_x = x.values + start * stride_x, *from_y = y.values + start * stride_y;
   std::int64_t i = start;
-  ahead_x += start * stride_x;
-  ahead_y += start * stride_y;
-  for (; i < whole; ++i, from_x += stride_x, from_y += stride_y) {
-    __builtin_prefetch(ahead_x + (i - start) * stride_x, 0, 2);
-    __builtin_prefetch(ahead_y + (i - start) * stride_y, 0, 2);
-    take(load(from_x), load(from_y));
+  const std::int64_t stride = x.stride, whole = stop < x.safe ? stop : x.safe;
+  const F *from = x.values + i * stride + at, *ahead = x.ahead + i * stride + at;
+  for (; i < whole; ++i, from += stride, ahead += stride) {
+    if constexpr (moments) fetch(ahead);
+    take(load(from));
   }
-  for (; i < stop; ++i) take(load_row(x, i, 0), load_row(y, i, 0));
-  of_x.bits[0] = bits_x;
-  of_y.bits[0] = bits_y;
-  for (int lane = 0; lane < kLanes<F>; ++lane) {
-    of_x.sums[lane] += sum_x[lane];
-    of_y.sums[lane] += sum_y[lane];
-    of_x.squares[lane] += square_x[lane];
-    of_y.squares[lane] += square_y[lane];
+  for (; i < stop; ++i) take(load_row(x, i, at));
+  if constexpr (moments) {
+    of_x.bits[at / kLanes<F>] = bits;
+    for (int lane = 0; lane < kLanes<F>; ++lane) {
+      of_x.sums[at + lane] += sum[lane];
+      of_x.squares[at + lane] += square[lane];
+    }
   }
   for (int c = 0; c < columns; ++c)
-    for (int lane = 0; lane < kLanes<F>; ++lane) products[c * kLanes<F> + lane] += run[c][lane];
+    for (int lane = 0; lane < kLanes<F>; ++lane) products[c * of_x.stride + lane] += run[c][lane];
 }
 
-template <int columns, class F>
-void shift_and_multiply_some(const Columns<F>& x, const Columns<F>& y, std::int64_t start, std::int64_t stop,
-                             const Moments<F>& of_x, const Moments<F>& of_y, double* products,
-                             const F* ahead_x, const F* ahead_y) {
-  if constexpr (columns > 1)
-    if (y.k < columns)
-      return shift_and_multiply_some<columns - 1>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
-  shift_and_multiply<columns>(x, y, start, stop, of_x, of_y, products, ahead_x, ahead_y);
-}
-
-template <int columns, class F>
-void multiply_some(int wanted, const F* u, std::int64_t stride_u, const F* v, std::int64_t stride_v,
-                   std::int64_t rows, double* sums, std::int64_t stride_sums) {
+template <int columns, bool moments, class F>
+void shift_and_multiply_some(int wanted, const Columns<F>& x, std::int64_t at, std::int64_t start,
+                             std::int64_t stop, const Moments<F>& of_x, const F* row, std::int64_t stride_row,
+                             double* products) {
   if constexpr (columns > 1)
     if (wanted < columns)
-      return multiply_some<columns - 1>(wanted, u, stride_u, v, stride_v, rows, sums, stride_sums);
-  multiply<columns>(u, stride_u, v, stride_v, rows, sums, stride_sums);
+      return shift_and_multiply_some<columns - 1, moments>(wanted, x, at, start, stop, of_x, row, stride_row,
+                                                           products);
+  shift_and_multiply<columns, moments>(x, at, start, stop, of_x, row, stride_row, products);
 }
 
 template <class F>
@@ -235,36 +210,26 @@ bool out_of_range(const Moments<F>& x, std::int64_t k) {
   return false;
 }
 
-// One pass over both matrices, kRun rows at a time: shifted into the first-level cache and multiplied there.
-// Sums are kept in the data's own type over one run of rows and in double from run to run. `ahead_u` and
-// `ahead_v` are the next problem's numbers, fetched into the cache meanwhile.
+// One pass over both matrices, kRun rows at a time: v shifted into the first-level cache, and multiplied there.
+// Sums are kept in the data's own type over one run of rows and in double from run to run.
 template <class F>
 void accumulate_products(const Columns<F>& u, const Columns<F>& v, std::int64_t n, const Moments<F>& of_u,
-                         const Moments<F>& of_v, double* products, const F* ahead_u, const F* ahead_v) {
-  constexpr int line = 64 / sizeof(F);
+                         const Moments<F>& of_v, double* products) {
   const bool same = u.values == v.values;
   std::memset(products, 0, sizeof(double) * of_u.stride * v.k);
   clear(of_u);
   if (!same) clear(of_v);
-  const F* rows_v = same ? of_u.rows : of_v.rows;
-  const std::int64_t stride_v = same ? of_u.stride : of_v.stride;
+  const Moments<F>& shifted = same ? of_u : of_v;
   for (std::int64_t start = 0; start < n; start += kRun) {
     const std::int64_t stop = start + kRun < n ? start + kRun : n;
-    if constexpr (kFused)
-      if (!same && u.k <= kLanes<F> && v.k <= kLanes<F>) {
-        shift_and_multiply_some<kLanes<F>>(u, v, start, stop, of_u, of_v, products, ahead_u, ahead_v);
-        continue;
-      }
-    for (std::int64_t at = start * u.k; at < stop * u.k; at += line) __builtin_prefetch(ahead_u + at, 0, 2);
-    for (std::int64_t at = start * v.k; at < stop * v.k && !same; at += line)
-      __builtin_prefetch(ahead_v + at, 0, 2);
-    shift_rows(u, start, stop, of_u);
-    if (!same) shift_rows(v, start, stop, of_v);
+    shift_rows(v, start, stop, shifted);
     for (std::int64_t i = 0; i < u.k; i += kLanes<F>)
       for (std::int64_t j = 0; j < v.k; j += kMaxColumns) {
         const int columns = static_cast<int>(v.k - j < kMaxColumns ? v.k - j : kMaxColumns);
-        multiply_some<kMaxColumns>(columns, of_u.rows + i, of_u.stride, rows_v + j, stride_v, stop - start,
-                                   products + j * of_u.stride + i, of_u.stride);
+        const auto multiply = same || j > 0 ? shift_and_multiply_some<kMaxColumns, false, F>
+                                            : shift_and_multiply_some<kMaxColumns, true, F>;
+        multiply(columns, u, i, start, stop, of_u, shifted.rows + j, shifted.stride,
+                 products + j * of_u.stride + i);
       }
   }
 }

@@ -110,7 +110,7 @@ Columns<F> rescaled(const Columns<F>& x, std::int64_t n, F* copy, std::int64_t s
     for (std::int64_t i = 0; i < n; ++i)
       copy[i * stride + j] = (x.values[i * x.stride + j] - x.values[j]) * scale;
   }
-  return {copy, x.k, stride, n};
+  return {copy, x.k, stride, n, copy};
 }
 
 // Ranks the columns of x: twice the average ranks less n + 1, integers of mean zero, into the n numbers at
@@ -139,7 +139,7 @@ Columns<F> transposed(const F* from, std::int64_t k, std::int64_t n, F* to, std:
   for (std::int64_t start = 0; start < n; start += rows)
     for (std::int64_t j = 0; j < k; ++j)
       for (std::int64_t i = start; i < n && i < start + rows; ++i) to[i * stride + j] = from[j * n + i];
-  return {to, k, stride, n};
+  return {to, k, stride, n, to};
 }
 
 }  // namespace
@@ -149,21 +149,29 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
                  std::int64_t k_v, bool by_rank, double constant, F* out, int threads) {
   if (threads > problems) threads = static_cast<int>(problems);
   const Workspace<F> workspace(n, k_u, k_v, by_rank, threads);
-  const auto columns = [&](const F* x, std::int64_t k, std::int64_t problem) {
+  const auto columns = [&](const F* x, std::int64_t k, std::int64_t problem, std::int64_t next) {
     const std::int64_t past = padded(k, kLanes<F>) - k;  // numbers read beyond a row's end
     const std::int64_t safe = n - (problem + 1 < problems && n * k >= past ? 0 : (past + k - 1) / k);
-    return Columns<F>{x + problem * n * k, k, k, safe > 0 ? safe : 0};
+    return Columns<F>{x + problem * n * k, k, k, safe > 0 ? safe : 0,
+                      x + (next < problems ? next : problem) * n * k};
   };
+  std::int64_t unclaimed = 0;
 #pragma omp parallel num_threads(threads)
   {
     const int thread = thread_index();
     const Moments<F> of_u = workspace.u(thread), of_v = workspace.v(thread);
     double* products = workspace.products(thread);
-#pragma omp for schedule(dynamic, 16)
-    for (std::int64_t problem = 0; problem < problems; ++problem) {
-      Columns<F> x = columns(u, k_u, problem), y = columns(v, k_v, problem);
-      const bool same = u == v, more = problem + 1 < problems;
-      const F *ahead_u = x.values + (more ? n * k_u : 0), *ahead_v = y.values + (more ? n * k_v : 0);
+    // Each thread claims the problem it will take next, so as to fetch it while it computes.
+    const auto claim = [&unclaimed] {
+      std::int64_t claimed;
+#pragma omp atomic capture
+      claimed = unclaimed++;
+      return claimed;
+    };
+    std::int64_t problem = claim(), next = claim();
+    for (; problem < problems; problem = next, next = claim()) {
+      Columns<F> x = columns(u, k_u, problem, next), y = columns(v, k_v, problem, next);
+      const bool same = u == v;
       if (by_rank) {
         const auto rank = [&](const Columns<F>& columns, F* copy, std::int64_t stride) {
           rank_columns(columns, n, workspace.ranking(thread), workspace.spare(thread), workspace.ranks(thread));
@@ -175,7 +183,7 @@ void correlation(const F* u, const F* v, std::int64_t problems, std::int64_t n, 
       const auto run = [&] {
         choose_shifts(x, n, of_u);
         if (!same) choose_shifts(y, n, of_v);
-        accumulate_products(x, y, n, of_u, of_v, products, ahead_u, ahead_v);
+        accumulate_products(x, y, n, of_u, of_v, products);
       };
       run();
       if (out_of_range(of_u, k_u) || (!same && out_of_range(of_v, k_v))) {

@@ -17,6 +17,9 @@ constexpr int kMaxNeighbors = 256;
 // The most atoms of a dictionary for non-negative least squares.
 constexpr int kMaxAtoms = 256;
 
+// The most candidates for a centre of k-means.
+constexpr int kMaxCandidates = 32;
+
 // Columns of the thin matrices that block_product multiplies by.
 constexpr int kBlockWidth = 16;
 
@@ -46,10 +49,30 @@ struct Operations {
   Duplicates<float> duplicates_f32;
   Duplicates<double> duplicates_f64;
 
+  // x (count,) -> the largest size of an entry, NaN where one is not finite.
+  template <class F>
+  using Peak = F (*)(const F* x, std::int64_t count, int threads);
+  Peak<float> peak_f32;
+  Peak<double> peak_f64;
+
+  // x (n, d) -> its rows divided by their length (core/unit_row.hpp); may work in place. A zero row becomes NaN.
+  template <class E, class F>
+  using UnitRows = void (*)(const E* x, std::int64_t n, std::int64_t d, F* out, int threads);
+  UnitRows<float, float> unit_rows_f32;
+  UnitRows<float, double> unit_rows_f32_f64;
+  UnitRows<double, double> unit_rows_f64;
+
+  // x (n, d) -> the first row that is all zero, -1 where there is none.
+  template <class F>
+  using FirstZeroRow = std::int64_t (*)(const F* x, std::int64_t n, std::int64_t d);
+  FirstZeroRow<float> first_zero_row_f32;
+  FirstZeroRow<double> first_zero_row_f64;
+
   // x (n, d), y (m, d) -> distances (n, m) from differences of coordinates, summed in double: nothing cancels.
+  // Roots of the squared distances if `root`, else squared distances times `factor`.
   template <class F>
   using DirectDistances = void (*)(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d,
-                                   bool squared, F* out, int threads);
+                                   bool root, double factor, F* out, int threads);
   DirectDistances<float> direct_distances_f32;
   DirectDistances<double> direct_distances_f64;
 
@@ -111,6 +134,19 @@ struct Operations {
   void (*packed_rows)(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
                       std::int64_t rows, float* out, int threads);
 
+  // The same where a process has some rows only: the codes (rows, n) of G of the items first .. first + rows,
+  // and those of its transpose, to the folded rows of one direction and of the other, in place.
+  void (*fold_shard)(std::int8_t* codes, std::int8_t* mirrored, std::int64_t first, std::int64_t rows,
+                     std::int64_t n, double beta, int threads);
+
+  // Folded rows (rows, n) of one direction, x (n, kBlockWidth) -> F x (rows, kBlockWidth); to the last bit what
+  // packed_product gives.
+  void (*shard_product)(const std::int8_t* codes, std::int64_t rows, std::int64_t n, double beta,
+                        const float* x, float* out, int threads);
+
+  // Folded codes (count,) -> affinities (count,).
+  void (*decode_shard)(const std::int8_t* codes, std::int64_t count, double beta, float* out, int threads);
+
   // Rows of a, b (rows, n) of the items first .. first + rows -> the pairs kept (core/sampled.hpp): columns and
   // values (rows, width), counts (rows, 2) of the sure ones and of all, scales (rows,); the mean of |log F| (rows,).
   template <class T>
@@ -155,6 +191,11 @@ struct Operations {
   using SymmetricRange = void (*)(const F* matrix, std::int64_t n, F* bounds, int threads);
   SymmetricRange<float> symmetric_range_f32;
   SymmetricRange<double> symmetric_range_f64;
+
+  // x (n, d), the first centre's item (restarts,) and uniform draws (k - 1, restarts, candidates), of at most
+  // kMaxCandidates -> centers (restarts, k, d) chosen by greedy k-means++ (core/kmeans_seeds.hpp).
+  void (*kmeans_seeds)(const double* x, std::int64_t n, int d, int k, int restarts, const std::int64_t* firsts,
+                       const double* draws, int candidates, double* centers, int threads);
 
   // x (n, d) and the starting centers (restarts, k, d) -> centers, labels (restarts, n), inertia (restarts,).
   void (*kmeans)(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
@@ -240,12 +281,14 @@ struct Operations {
   GatherColumns<double> gather_columns_f64;
 
   // x (n, p), y (n, t) -> coefficients (models, p, t), gaps and passes (models, t); returns how many problems
-  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]].
+  // miss tolerance * |y|^2/n. Model k leaves out the items order[starts[k]] .. order[starts[k + 1]]. Target j
+  // has the penalty alpha[j * alpha_step]. With `check`, -1 and nothing done if x or y holds NaN or Inf.
   template <class F>
   using LassoSmall = std::int64_t (*)(const F* x, const double* y, const std::int64_t* order,
                                       const std::int64_t* starts, std::int64_t models, std::int64_t n,
-                                      std::int64_t p, std::int64_t t, const double* alpha, double tolerance,
-                                      int max_passes, F* coefficients, double* gaps, std::int32_t* passes);
+                                      std::int64_t p, std::int64_t t, const double* alpha, int alpha_step,
+                                      double tolerance, int max_passes, bool check, F* coefficients,
+                                      double* gaps, std::int32_t* passes);
   LassoSmall<float> lasso_small_f32;
   LassoSmall<double> lasso_small_f64;
 

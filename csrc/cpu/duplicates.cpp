@@ -8,7 +8,7 @@ template <class F>
 bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads) {
   using namespace core::DIPTYCH_ISA;
   const Buffer<std::uint64_t> hashes(n);
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(n * d < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t i = 0; i < n; ++i) hashes[i] = row_hash(x + i * d, d);
 
   // Open addressing: a place holds the first item of a group, found by hash and verified by its numbers.

@@ -27,8 +27,17 @@ template <class F>
 bool duplicates(const F* x, std::int64_t n, std::int64_t d, std::int64_t* groups, int threads);
 
 template <class F>
-void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool squared,
-                      F* out, int threads);
+void direct_distances(const F* x, const F* y, std::int64_t n, std::int64_t m, std::int64_t d, bool root,
+                      double factor, F* out, int threads);
+
+template <class F>
+F peak(const F* x, std::int64_t count, int threads);
+
+template <class E, class F>
+void unit_rows(const E* x, std::int64_t n, std::int64_t d, F* out, int threads);
+
+template <class F>
+std::int64_t first_zero_row(const F* x, std::int64_t n, std::int64_t d);
 
 template <class F>
 void distances(const F* products, std::int64_t stride, const F* norms_x, const F* norms_y,
@@ -75,6 +84,14 @@ void packed_product(const std::int8_t* codes, std::int64_t n, bool above, double
 void packed_rows(const std::int8_t* codes, std::int64_t n, bool above, double beta, std::int64_t first,
                  std::int64_t rows, float* out, int threads);
 
+void fold_shard(std::int8_t* codes, std::int8_t* mirrored, std::int64_t first, std::int64_t rows, std::int64_t n,
+                double beta, int threads);
+
+void shard_product(const std::int8_t* codes, std::int64_t rows, std::int64_t n, double beta, const float* x,
+                   float* out, int threads);
+
+void decode_shard(const std::int8_t* codes, std::int64_t count, double beta, float* out, int threads);
+
 template <class F>
 void knn(const F* affinity, const std::int64_t* labels, std::int64_t n, std::int64_t first, std::int64_t rows,
          int k, F* scores, std::int64_t* neighbors, int threads);
@@ -84,6 +101,9 @@ void block_product(const F* matrix, const F* x, std::int64_t rows, std::int64_t 
 
 template <class F>
 void symmetric_range(const F* matrix, std::int64_t n, F* bounds, int threads);
+
+void kmeans_seeds(const double* x, std::int64_t n, int d, int k, int restarts, const std::int64_t* firsts,
+                  const double* draws, int candidates, double* centers, int threads);
 
 void kmeans(const double* x, std::int64_t n, int d, int k, int restarts, int max_iter, double threshold,
             double* centers, std::int64_t* labels, double* inertia, int threads);
@@ -129,8 +149,8 @@ void gather_columns(const F* x, const std::int64_t* order, std::int64_t n, std::
 template <class F>
 std::int64_t lasso_small(const F* x, const double* y, const std::int64_t* order, const std::int64_t* starts,
                          std::int64_t models, std::int64_t n, std::int64_t p, std::int64_t t,
-                         const double* alpha, double tolerance, int max_passes, F* coefficients, double* gaps,
-                         std::int32_t* passes);
+                         const double* alpha, int alpha_step, double tolerance, int max_passes, bool check,
+                         F* coefficients, double* gaps, std::int32_t* passes);
 
 template <class F>
 void center(const F* x, std::int64_t n, std::int64_t d, bool per_column, F* out, F* spread, double* squares,

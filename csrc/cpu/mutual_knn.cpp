@@ -52,13 +52,15 @@ struct Ascending {
 std::int64_t common_ranks(const std::int32_t* a, const std::int32_t* b, std::int64_t rows, std::int64_t n,
                           std::int32_t k, int threads) {
   std::int64_t common = 0;
-#pragma omp parallel for num_threads(threads) schedule(static) reduction(+ : common)
+#pragma omp parallel for num_threads(rows * n < kWorthThreads ? 1 : threads) schedule(static) \
+    reduction(+ : common)
   for (std::int64_t i = 0; i < rows; ++i) common += common_in_row(a + i * n, b + i * n, n, k);
   return common;
 }
 
 std::int64_t common_indices(const std::int64_t* a, const std::int64_t* b, std::int64_t rows, std::int64_t k,
                             int threads) {
+  if (rows * k < kWorthThreads / 8) threads = 1;
   auto* memory = static_cast<std::int64_t*>(std::malloc(sizeof(std::int64_t) * 2 * k * threads));
   if (memory == nullptr) throw std::bad_alloc();
   std::int64_t common = 0;

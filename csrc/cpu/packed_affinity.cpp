@@ -1,79 +1,11 @@
-#include <cmath>
-
-#include "../core/packed.hpp"
-#include "kernels.hpp"
-#include "thin_rows.hpp"
+#include "packed_tiles.hpp"
 #include "transpose.hpp"
 
 namespace diptych::cpu::DIPTYCH_ISA {
 
 namespace {
 
-using core::kGaps;
-using core::kSteps;
 using core::DIPTYCH_ISA::PackedPair;
-
-// 64 x 64: a row of a tile of codes is one or two lines, a tile of affinities 16 KiB.
-constexpr std::int64_t kTile = 64;
-constexpr std::int64_t kLine = 64;  // bytes
-
-struct Span {
-  std::int64_t begin, size;
-};
-
-Span span_of(std::int64_t tile, std::int64_t n) {
-  const std::int64_t begin = tile * kTile;
-  return {begin, n - begin < kTile ? n - begin : kTile};
-}
-
-std::int64_t tiles_of(std::int64_t n) { return (n + kTile - 1) / kTile; }
-
-// exp(beta code / 127) as a product of two: of the code's high four bits and its low four.
-struct Table {
-  float high[16], low[16];
-
-  explicit Table(double beta) {
-    for (int k = 0; k < 16; ++k) {
-      high[k] = static_cast<float>(std::exp(beta * (16 * k - 128) / kSteps));
-      low[k] = static_cast<float>(std::exp(beta * k / kSteps));
-    }
-  }
-  float of(std::int8_t code) const {
-    const unsigned place = static_cast<unsigned>(code + 128);
-    return high[place >> 4] * low[place & 15];
-  }
-};
-
-// Sixteen codes to affinities.
-#if defined(__AVX512F__)
-inline void decode16(const std::int8_t* codes, const Table& table, float* out) {
-  typedef std::uint8_t Bytes __attribute__((vector_size(16)));
-  typedef std::int32_t Places __attribute__((vector_size(64)));
-  Bytes bytes;
-  Register<float> high, low;
-  __builtin_memcpy(&bytes, codes, sizeof bytes);
-  __builtin_memcpy(&high, table.high, sizeof high);
-  __builtin_memcpy(&low, table.low, sizeof low);
-  const Places places = __builtin_convertvector(bytes ^ std::uint8_t(128), Places);
-  const Register<float> value = __builtin_shuffle(high, places >> 4) * __builtin_shuffle(low, places & 15);
-  __builtin_memcpy(out, &value, sizeof value);
-}
-#else
-inline void decode16(const std::int8_t* codes, const Table& table, float* out) {
-  for (int k = 0; k < 16; ++k) out[k] = table.of(codes[k]);
-}
-#endif
-
-// A row of up to kTile codes to affinities; the rest of its last sixteen gets affinities of 1.
-void decode_row(const std::int8_t* codes, std::int64_t count, const Table& table, float* out) {
-  std::int64_t c = 0;
-  for (; c + 16 <= count; c += 16) decode16(codes + c, table, out + c);
-  if (c < count) {
-    std::int8_t last[16] = {};
-    __builtin_memcpy(last, codes + c, count - c);
-    decode16(last, table, out + c);
-  }
-}
 
 // The codes of one direction: the pair i < j stands above the diagonal for one, below it for the other.
 struct Side {
@@ -123,22 +55,17 @@ void multiply_tile(const Side& side, const Table& table, std::int64_t row_tile, 
   float tile[kTile * kTile];
   const Span rows = span_of(row_tile, side.n), columns = span_of(column_tile, side.n);
   const std::int8_t* next = next_tile(side, row_tile, column_tile);
-  std::int64_t stride = kTile, step = 1;
-  if (row_tile == column_tile) {
-    decode_diagonal(side, rows, table, tile);
-  } else if (side.direct(row_tile, column_tile)) {
-    decode_tile(side, rows, columns, next, table, tile);
-  } else {
-    decode_tile(side, columns, rows, next, table, tile);
-    stride = 1, step = kTile;
-  }
   const float* part = x + columns.begin * kBlockWidth;
-  constexpr int group = kRows<float>;
-  std::int64_t r = 0;
-  for (; r + group <= rows.size; r += group)
-    multiply_rows<group, true>(tile + r * stride, stride, step, part, columns.size, sums + r * kBlockWidth);
-  for (; r < rows.size; ++r)
-    multiply_rows<1, true>(tile + r * stride, stride, step, part, columns.size, sums + r * kBlockWidth);
+  if (row_tile != column_tile && !side.direct(row_tile, column_tile)) {
+    decode_tile(side, columns, rows, next, table, tile);
+    multiply_decoded<true>(tile, rows.size, columns.size, part, sums);
+    return;
+  }
+  if (row_tile == column_tile)
+    decode_diagonal(side, rows, table, tile);
+  else
+    decode_tile(side, rows, columns, next, table, tile);
+  multiply_decoded<false>(tile, rows.size, columns.size, part, sums);
 }
 
 void turn_tile(const float* tile, Span rows, Span columns, std::int64_t n, float* out) {
@@ -153,6 +80,23 @@ void turn_tile(const float* tile, Span rows, Span columns, std::int64_t n, float
     }
 }
 
+// Packs `count` <= kStretch entries; returns the sum of their sizes, in steps.
+template <Difference kind, class T>
+float pack_stretch(const T* a, const T* b, std::int64_t count, float gamma, float offset, std::int8_t* codes) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float steps = core::DIPTYCH_ISA::difference_in_steps<kind>(static_cast<float>(a[j]),
+                                                                     static_cast<float>(b[j]), gamma, offset);
+    sum += std::fabs(steps);
+    codes[j] = core::DIPTYCH_ISA::nearest_step(steps);
+  }
+  return sum;
+}
+
+// Sizes are summed in float over so many entries, in double over all.
+constexpr std::int64_t kStretch = 1024;
+
 }  // namespace
 
 template <class T>
@@ -161,39 +105,21 @@ void pack_difference(const T* a, const T* b, std::int64_t rows, std::int64_t n, 
   const float sensitivity = core::DIPTYCH_ISA::sensitivity<float>(gamma), shift = static_cast<float>(offset);
 #pragma omp parallel for num_threads(rows * n < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t i = 0; i < rows; ++i) {
-    const T *row_a = a + i * n, *row_b = b + i * n;
-    std::int8_t* codes = out + i * n;
     double size = 0;
-    // Sums of a stretch in float, of stretches in double.
-    for (std::int64_t begin = 0; begin < n; begin += 1024) {
-      const std::int64_t end = begin + 1024 < n ? begin + 1024 : n;
-      float sum = 0;
-      if (kind == Difference::locally_biased) {
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t j = begin; j < end; ++j) {
-          const float g = core::DIPTYCH_ISA::difference<Difference::locally_biased>(
-              static_cast<float>(row_a[j]), static_cast<float>(row_b[j]), sensitivity, shift);
-          sum += std::fabs(g);
-          codes[j] = core::DIPTYCH_ISA::nearest_step(kSteps * g);
-        }
-      } else {
-#pragma omp simd reduction(+ : sum)
-        for (std::int64_t j = begin; j < end; ++j) {
-          const float g = core::DIPTYCH_ISA::difference<Difference::subtraction>(
-              static_cast<float>(row_a[j]), static_cast<float>(row_b[j]), sensitivity, shift);
-          sum += std::fabs(g);
-          codes[j] = core::DIPTYCH_ISA::nearest_step(kSteps * g);
-        }
-      }
-      size += sum;
+    for (std::int64_t begin = i * n; begin < (i + 1) * n; begin += kStretch) {
+      const std::int64_t left = (i + 1) * n - begin, count = left < kStretch ? left : kStretch;
+      size += kind == Difference::locally_biased
+                  ? pack_stretch<Difference::locally_biased>(a + begin, b + begin, count, sensitivity, shift,
+                                                             out + begin)
+                  : pack_stretch<Difference::subtraction>(a + begin, b + begin, count, sensitivity, shift,
+                                                          out + begin);
     }
-    sizes[i] = size / n;
+    sizes[i] = size / (static_cast<double>(n) * kSteps);
   }
 }
 
 void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads) {
-  float excess[kGaps];
-  for (int gap = 0; gap < kGaps; ++gap) excess[gap] = core::DIPTYCH_ISA::symmetric_excess(gap, beta);
+  const Excess excess(beta);
   const std::int64_t tiles = tiles_of(n);
 #pragma omp parallel for num_threads(n * n < kWorthThreads ? 1 : threads) schedule(dynamic, 1)
   for (std::int64_t row_tile = 0; row_tile < tiles; ++row_tile)
@@ -207,8 +133,8 @@ void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads) {
         std::int8_t *upper = codes + (rows.begin + r) * n + columns.begin, *lower = mirrored + r * kTile;
         const std::int64_t first = row_tile == column_tile ? r + 1 : 0;
         for (std::int64_t c = first; c < columns.size; ++c) {
-          const float dither = (r ^ c) & 1 ? 0.25f : -0.25f;
-          const PackedPair pair = core::DIPTYCH_ISA::symmetric_pair(upper[c], lower[c], excess, dither);
+          const PackedPair pair =
+              core::DIPTYCH_ISA::symmetric_pair(upper[c], lower[c], excess.of, dither_of(r, c));
           upper[c] = pair.ab;
           lower[c] = pair.ba;
         }

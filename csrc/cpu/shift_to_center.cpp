@@ -35,7 +35,7 @@ void centers_of(const F* x, std::int64_t n, std::int64_t d, int count, double* c
 template <class F>
 void shift_to_center(const F* x, std::int64_t n, std::int64_t d, F* out, int threads) {
   const std::int64_t blocks = (d + kColumns - 1) / kColumns;
-#pragma omp parallel for num_threads(threads) schedule(static)
+#pragma omp parallel for num_threads(n * d < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t block = 0; block < blocks; ++block) {
     const std::int64_t first = block * kColumns;
     const int count = static_cast<int>(first + kColumns < d ? kColumns : d - first);

@@ -44,6 +44,7 @@ void widen(const F* tile, const F* across, std::int64_t n, int rows, int columns
 template <class F>
 void symmetric_range(const F* matrix, std::int64_t n, F* bounds, int threads) {
   F low = std::numeric_limits<F>::infinity(), high = -low, gap = 0, poison = 0;
+  if (n * n < kWorthThreads) threads = 1;
   const std::int64_t tiles = (n + kTile - 1) / kTile;
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1) reduction(min : low) \
     reduction(max : high, gap) reduction(+ : poison)

@@ -16,9 +16,10 @@ constexpr int kRows = kSums / kParts<F> < 8 ? kSums / kParts<F> : 8;
 
 // out[r, :] (+)= sum_j matrix[r, j] x[j, :] for `rows` rows, whose entries are `stride` apart and whose
 // columns are `step` apart. One read of x, which stays in the level-2 cache, serves all rows.
-// (Registers are moved one by one: an array moved as a whole stays in memory.)
+// (Registers are moved one by one: an array moved as a whole stays in memory. Inlined by force, so that a
+// stride and a step that a caller knows become part of the addresses.)
 template <int rows, bool add = false, class F>
-inline void multiply_rows(const F* matrix, std::int64_t stride, std::int64_t step, const F* x, std::int64_t n,
+[[gnu::always_inline]] inline void multiply_rows(const F* matrix, std::int64_t stride, std::int64_t step, const F* x, std::int64_t n,
                           F* out) {
   constexpr int parts = kParts<F>, lanes = kVectorBytes / sizeof(F);
   Register<F> sums[rows][parts] = {};

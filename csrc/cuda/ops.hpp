@@ -44,14 +44,15 @@ template <class T, class F>
 void affinity(const T* a, const T* b, std::int64_t n, bool subtraction, double gamma, double beta,
               double offset, F* out_ab, F* out_ba, cudaStream_t stream);
 
-// Bytes of workspace for lasso problems that have `features` features together.
-std::int64_t lasso_workspace(std::int64_t features);
+// Bytes of workspace for lasso problems that have `features` features together and at most `largest` each.
+std::int64_t lasso_workspace(std::int64_t features, std::int64_t problems, std::int64_t largest);
 
 // Problems side by side: number i has the features starts[i] .. starts[i + 1] of gradient and coefficients and
 // the Gram matrix at the device address gram[i] (see core/lasso_problem.hpp).
 template <class F>
 void lasso(const std::int64_t* gram, const std::int64_t* starts, std::int64_t problems, std::int64_t features,
-           const double* alpha, const double* tolerance, const double* residual, double* gradient,
-           double* coefficients, std::int32_t* passes, int max_passes, void* workspace, cudaStream_t stream);
+           std::int64_t largest, const double* alpha, const double* tolerance, const double* residual,
+           double* gradient, double* coefficients, std::int32_t* passes, int max_passes, void* workspace,
+           cudaStream_t stream);
 
 }  // namespace diptych::cuda

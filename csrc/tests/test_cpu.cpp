@@ -75,26 +75,6 @@ std::vector<std::int64_t> last_items(std::int64_t rows, std::int64_t n) {
 }
 
 template <class F>
-void check_direct_distances(Operations::DirectDistances<F> run) {
-  for (const std::int64_t d : {1, 2, 7, 33})
-    for (const std::int64_t n : {1, 2, 9, 33}) {
-      const std::int64_t rows = n / 2 + 1;
-      const std::vector<F> x = values<F>(Values::few_distinct, n * d, 47);
-      std::vector<F> squares(rows * n, F(NAN)), roots(rows * n, F(NAN));
-      run(x.data(), x.data(), rows, n, d, true, squares.data(), 1);
-      run(x.data(), x.data(), rows, n, d, false, roots.data(), 2);
-      for (std::int64_t i = 0; i < rows; ++i)
-        for (std::int64_t j = 0; j < n; ++j) {
-          double exact = 0;
-          for (std::int64_t k = 0; k < d; ++k)
-            exact += std::pow(static_cast<double>(x[i * d + k]) - x[j * d + k], 2);
-          CHECK(squares[i * n + j] == exact && roots[i * n + j] == static_cast<F>(std::sqrt(exact)),
-                "n " + std::to_string(n) + ", d " + std::to_string(d));
-        }
-    }
-}
-
-template <class F>
 void check_rank_rows(Operations::Ranks<F> run, std::int64_t n, Values kind) {
   const std::int64_t rows = n < 200 ? (n + 1) / 2 : 5;
   const std::vector<std::int64_t> items = last_items(rows, n);
@@ -208,10 +188,6 @@ void check_affinity(Operations::Affinity<T, F> run, Difference kind) {
 
 TEST(distances_of_floats) { check_distances(operations().distances_f32); }
 TEST(distances_of_doubles) { check_distances(operations().distances_f64); }
-TEST(direct_distances_are_exact_for_integers) {
-  check_direct_distances(operations().direct_distances_f32);
-  check_direct_distances(operations().direct_distances_f64);
-}
 TEST(ranks_of_floats) { check_ranks(operations().ranks_f32); }
 TEST(ranks_of_doubles) { check_ranks(operations().ranks_f64); }
 
@@ -325,49 +301,6 @@ void check_block_product(Operations::BlockProduct<F> run) {
 
 TEST(block_product_of_floats) { check_block_product(operations().block_product_f32); }
 TEST(block_product_of_doubles) { check_block_product(operations().block_product_f64); }
-
-TEST(kmeans_settles_where_each_center_is_the_mean_of_its_items) {
-  constexpr int d = 3, k = 4, restarts = 5;
-  for (const std::int64_t n : {std::int64_t(4), std::int64_t(33), std::int64_t(1023)}) {
-    const std::vector<double> x = values<double>(Values::uniform, n * d, 53);
-    std::vector<double> start(restarts * k * d);
-    for (int r = 0; r < restarts; ++r)
-      for (int c = 0; c < k; ++c) std::copy_n(&x[(c * 7 + r) % n * d], d, &start[(r * k + c) * d]);
-    std::vector<double> centers = start, centers2 = start, inertia(restarts), inertia2(restarts);
-    std::vector<std::int64_t> labels(restarts * n), labels2(restarts * n);
-    operations().kmeans(x.data(), n, d, k, restarts, 1000, 0.0, centers.data(), labels.data(), inertia.data(),
-                        1);
-    operations().kmeans(x.data(), n, d, k, restarts, 1000, 0.0, centers2.data(), labels2.data(),
-                        inertia2.data(), 2);
-    CHECK(same_bits(centers, centers2) && labels == labels2 && same_bits(inertia, inertia2), "threads");
-    for (int r = 0; r < restarts; ++r) {
-      long double total = 0;
-      std::vector<long double> sums(k * d), counts(k);
-      for (std::int64_t i = 0; i < n; ++i) {
-        std::vector<long double> to_center(k);
-        for (int c = 0; c < k; ++c)
-          for (int j = 0; j < d; ++j)
-            to_center[c] +=
-                std::pow(static_cast<long double>(x[i * d + j]) - centers[(r * k + c) * d + j], 2);
-        const std::int64_t label = labels[r * n + i];
-        const long double least = *std::min_element(to_center.begin(), to_center.end());
-        // d squares of numbers below 100, each rounded.
-        CHECK(to_center[label] <= least + 1e4 * 2 * d * std::numeric_limits<double>::epsilon(), "nearest");
-        total += to_center[label];
-        counts[label] += 1;
-        for (int j = 0; j < d; ++j) sums[label * d + j] += x[i * d + j];
-      }
-      // n additions of d squares, half an ulp each.
-      CHECK(std::fabs(inertia[r] - total) <= (n + 2 * d) * std::numeric_limits<double>::epsilon() * total,
-            "inertia, n " + std::to_string(n));
-      for (int c = 0; c < k * d; ++c)
-        if (counts[c / d] > 0)
-          CHECK(std::fabs(centers[r * k * d + c] - sums[c] / counts[c / d]) <=
-                    (n + 1) * 100 * std::numeric_limits<double>::epsilon(),
-                "mean, n " + std::to_string(n));
-    }
-  }
-}
 
 TEST(the_forced_instruction_set_is_the_one_in_use) {
   const char* forced = std::getenv("DIPTYCH_SIMD");

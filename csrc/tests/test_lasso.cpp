@@ -1,4 +1,11 @@
-// The lasso at the instruction set in use.
+// The lasso at the instruction set in use, and its core as a block of a device runs it: by many, in one lane.
+#define DIPTYCH_ONE_LANE
+#define DIPTYCH_ISA one_lane
+#include "../core/lasso_descent.hpp"
+#undef DIPTYCH_ISA
+
+#include <omp.h>
+
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -9,6 +16,7 @@
 
 using namespace diptych::tests;
 using diptych::cpu::operations;
+namespace core = diptych::core::one_lane;
 
 // x (n, p) of numbers around zero and targets y (n, 1) of its first two columns; both are multiples of 1/64.
 static void lasso_data(std::int64_t n, std::int64_t p, std::vector<double>& x, std::vector<double>& y) {
@@ -87,12 +95,12 @@ TEST(lasso_of_a_small_problem_leaves_the_fold_out) {
     const double alpha = 0.01;
     std::vector<double> w(2 * p), alone(p), gaps(2), gap(1);
     std::int32_t passes[2];
-    CHECK(operations().lasso_small_f64(x.data(), y.data(), order.data(), starts, 2, n, p, 1, &alpha, 1e-9,
-                                       100000, w.data(), gaps.data(), passes) == 0,
+    CHECK(operations().lasso_small_f64(x.data(), y.data(), order.data(), starts, 2, n, p, 1, &alpha, 1,
+                                       1e-9, 100000, true, w.data(), gaps.data(), passes) == 0,
           "all solved");
     // Without the items n - 1 and n - 2, which the first model leaves out.
-    CHECK(operations().lasso_small_f64(x.data(), y.data(), nullptr, none, 1, n - 2, p, 1, &alpha, 1e-9, 100000,
-                                       alone.data(), gap.data(), passes) == 0,
+    CHECK(operations().lasso_small_f64(x.data(), y.data(), nullptr, none, 1, n - 2, p, 1, &alpha, 0, 1e-9,
+                                       100000, true, alone.data(), gap.data(), passes) == 0,
           "all solved");
     double power = 0, moved = 0;
     for (std::int64_t i = 0; i < n - 2; ++i) {
@@ -120,4 +128,106 @@ TEST(gathered_columns_are_in_order) {
       CHECK(out[i * 3 + j] == x[i * 9 + columns[j]], "plain");
       CHECK(sorted[i * 3 + j] == x[order[i] * 9 + columns[j]], "sorted");
     }
+}
+
+namespace {
+
+// OpenMP threads as the workers of one problem.
+struct OpenMPWorker {
+  double* shared;  // one number for each thread
+
+  static int rank() { return omp_get_thread_num(); }
+  static int size() { return omp_get_num_threads(); }
+  static void wait() {
+#pragma omp barrier
+  }
+  template <class Combine>
+  double reduce(double value, Combine combine) const {
+    wait();
+    shared[rank()] = value;
+    wait();
+    double result = shared[0];
+    for (int i = 1; i < size(); ++i) result = combine(result, shared[i]);
+    wait();
+    return result;
+  }
+  double sum(double value) const {
+    return reduce(value, [](double a, double b) { return a + b; });
+  }
+  double largest(double value) const {
+    return reduce(value, [](double a, double b) { return a > b ? a : b; });
+  }
+  template <class Task>
+  int of_first(const Task& task) const {
+    wait();
+    if (rank() == 0) shared[0] = task();
+    wait();
+    const int result = static_cast<int>(shared[0]);
+    wait();
+    return result;
+  }
+};
+
+// The Gram matrix (p, p) of x (n, p), whose columns repeat with the other sign from `distinct` on, with the
+// gradient at zero and |y|^2 / n.
+struct TeamProblem {
+  std::vector<double> gram, slope;
+  double power = 0;
+
+  TeamProblem(std::int64_t n, std::int64_t p, std::int64_t distinct) : gram(p * p, 0.0), slope(p, 0.0) {
+    std::vector<double> x, y;
+    lasso_data(n, p, x, y);
+    const std::vector<double> noise = values<double>(Values::integers, n, 67);
+    for (std::int64_t i = 0; i < n; ++i) {
+      double* row = &x[i * p];
+      for (std::int64_t j = distinct; j < p; ++j) row[j] = -row[j - distinct];
+      y[i] += noise[i] / 64;
+      power += y[i] * y[i] / n;
+      for (std::int64_t j = 0; j < p; ++j) {
+        slope[j] += row[j] * y[i] / n;
+        for (std::int64_t k = 0; k < p; ++k) gram[j * p + k] += row[j] * row[k] / n;
+      }
+    }
+  }
+};
+
+}  // namespace
+
+TEST(lasso_of_dependent_features_by_a_team) {
+  constexpr int most_passes = 2000;
+  for (const std::int64_t p : {std::int64_t(1), std::int64_t(2), std::int64_t(9), std::int64_t(33)})
+    for (const std::int64_t n : {p / 2 + 1, 3 * p})
+      for (const std::int64_t distinct : {p, p / 2 + 1})
+        for (const int threads : {1, 4}) {
+          const TeamProblem made(n, p, distinct);
+          const auto most = core::lasso_most_used(p);
+          std::vector<double> slope = made.slope, w(p, 0.0), scratch(core::kLassoScratch * p, NAN),
+                              support(core::lasso_support_numbers(most), NAN), shared(threads);
+          std::vector<std::int32_t> candidates(p, -1);
+          int passes = 0;
+#pragma omp parallel num_threads(threads)
+          {
+            core::LassoProblem<double> problem = {made.gram.data(), p, 1e-4, 1e-10 * made.power, made.power,
+                                                  slope.data(), w.data(), scratch.data(), candidates.data(),
+                                                  support.data(), most};
+            const int done = core::solve_lasso(problem, 0, most_passes, OpenMPWorker{shared.data()});
+#pragma omp single
+            passes = done;
+          }
+          const std::string where = "p " + std::to_string(p) + ", n " + std::to_string(n) + ", distinct " +
+                                    std::to_string(distinct) + ", threads " + std::to_string(threads);
+          CHECK(passes < most_passes, where);
+          double l1 = 0, fit = 0, quadratic = 0, peak = 0;
+          for (std::int64_t j = 0; j < p; ++j) {
+            double moved = 0;
+            for (std::int64_t k = 0; k < p; ++k) moved += made.gram[j * p + k] * w[k];
+            l1 += std::fabs(w[j]);
+            fit += w[j] * (made.slope[j] - moved);
+            quadratic += w[j] * (2 * made.slope[j] - moved);
+            peak = std::max(peak, std::fabs(made.slope[j] - moved));
+          }
+          // Gradients kept in step drift by rounding, of passes * p steps at most.
+          const double gap = core::lasso_gap(made.power - quadratic, fit, l1, peak, 1e-4).gap;
+          CHECK(gap <= 2e-10 * made.power, where + ", gap " + std::to_string(gap / made.power * 1e10));
+        }
 }

@@ -4,6 +4,7 @@ from numpy.typing import NDArray
 
 MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
+MAX_CANDIDATES: int
 MAX_ATOMS: int
 COMPILER: str
 OPENMP: str
@@ -11,8 +12,11 @@ OPENMP: str
 def simd_level() -> str: ...
 def shift_to_center(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
 def duplicates(x: NDArray[Any], groups: NDArray[Any], threads: int) -> bool: ...
+def peak(x: NDArray[Any], threads: int) -> float: ...
+def unit_rows(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
+def first_zero_row(x: NDArray[Any]) -> int: ...
 def direct_distances(
-    x: NDArray[Any], y: NDArray[Any], squared: bool, out: NDArray[Any], threads: int
+    x: NDArray[Any], y: NDArray[Any], root: bool, factor: float, out: NDArray[Any], threads: int
 ) -> None: ...
 def distances(
     products: NDArray[Any],
@@ -61,6 +65,13 @@ def packed_product(
 def packed_rows(
     codes: NDArray[Any], above: bool, beta: float, first: int, out: NDArray[Any], threads: int
 ) -> None: ...
+def fold_shard(
+    codes: NDArray[Any], mirrored: NDArray[Any], first: int, beta: float, threads: int
+) -> None: ...
+def shard_product(
+    codes: NDArray[Any], beta: float, x: NDArray[Any], out: NDArray[Any], threads: int
+) -> None: ...
+def decode_shard(codes: NDArray[Any], beta: float, out: NDArray[Any], threads: int) -> None: ...
 def sample_pairs(
     a: NDArray[Any],
     b: NDArray[Any],
@@ -119,6 +130,13 @@ def knn_affinity(
     neighbors: NDArray[Any],
     threads: int,
 ) -> None: ...
+def kmeans_seeds(
+    x: NDArray[Any],
+    firsts: NDArray[Any],
+    draws: NDArray[Any],
+    centers: NDArray[Any],
+    threads: int,
+) -> None: ...
 def kmeans(
     x: NDArray[Any],
     centers: NDArray[Any],
@@ -152,6 +170,7 @@ def lasso_small(
     order: NDArray[Any] | None,
     tolerance: float,
     max_passes: int,
+    check: bool,
     coefficients: NDArray[Any],
     gaps: NDArray[Any],
     passes: NDArray[Any],
@@ -204,6 +223,7 @@ def nearest_direct(
     threads: int,
 ) -> None: ...
 def common_ranks(a: NDArray[Any], b: NDArray[Any], k: int, threads: int) -> int: ...
+def common_neighbors(x: NDArray[Any], y: NDArray[Any], k: int, threads: int) -> int: ...
 def common_indices(a: NDArray[Any], b: NDArray[Any], threads: int) -> int: ...
 def correlation(
     u: NDArray[Any], v: NDArray[Any], ranked: bool, constant: float, out: NDArray[Any], threads: int
@@ -219,4 +239,6 @@ def nnls(
 def center(
     x: NDArray[Any], per_column: bool, out: NDArray[Any], squares: NDArray[Any], threads: int
 ) -> float: ...
-def linear_hsics(x: NDArray[Any], y: NDArray[Any], debiased: bool, out: NDArray[Any]) -> None: ...
+def linear_hsics(
+    x: NDArray[Any], y: NDArray[Any], debiased: bool
+) -> tuple[float, float, float, float, float, float]: ...

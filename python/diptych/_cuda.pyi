@@ -92,12 +92,13 @@ def difference_affinity_float64(
     out_ba: int,
     stream: int,
 ) -> None: ...
-def lasso_workspace(features: int) -> int: ...
+def lasso_workspace(features: int, problems: int, largest: int) -> int: ...
 def lasso_float32(
     gram: int,
     starts: int,
     problems: int,
     features: int,
+    largest: int,
     alpha: int,
     tolerance: int,
     residual: int,
@@ -113,6 +114,7 @@ def lasso_float64(
     starts: int,
     problems: int,
     features: int,
+    largest: int,
     alpha: int,
     tolerance: int,
     residual: int,

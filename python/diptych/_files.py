@@ -1,6 +1,7 @@
-"""Writing files so that what bears the final name is always whole."""
+"""Writing files so that what bears the final name is always whole, and putting names in order."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,3 +33,9 @@ def umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
+    """Sort key by which "item 2" comes before "item 10"."""
+    parts = re.split(r"([0-9]+)", name.casefold())
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], name

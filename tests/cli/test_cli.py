@@ -150,6 +150,35 @@ def test_numbers_of_items_that_differ_are_named(
     assert not (tmp_path / "r").exists()
 
 
+def test_folders_of_shards_and_ids(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shards = tmp_path / "net.v2"
+    shards.mkdir()
+    pixels = np.load(files / "pixels.npy").astype(np.float16)
+    for number, part in enumerate(np.array_split(pixels, 12)):
+        np.save(shards / f"{number}.npy", part)
+    ids = [f"digit {item}" for item in range(len(pixels))]
+    (shards / "ids.txt").write_text("\n".join(ids))
+    np.save(tmp_path / "other.npy", ids[::-1])
+    compare = ["compare", shards, files / "classes.npy", "-m", 2]
+    assert run(*compare, "--out", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    result = RDXResult.load(tmp_path / "r" / "result.npz")
+    assert result.names == ("net.v2", "classes")
+    assert result.ids is not None
+    assert result.ids.tolist() == ids
+    assert ids[result.a.grids[0][0]] in (tmp_path / "r" / "index.html").read_text()
+    capsys.readouterr()
+    given = ["--ids-b", tmp_path / "other.npy", "--out", tmp_path / "s"]
+    assert run(*compare, *given, monkeypatch=monkeypatch) == 2
+    assert "the same items in another order" in capsys.readouterr().err
+    assert run(*compare, *given, "--no-ids", monkeypatch=monkeypatch) == 2
+    assert "--no-ids: expected no --ids-a" in capsys.readouterr().err
+    assert not (tmp_path / "s").exists()
+    assert run(*compare, "--no-ids", "--out", tmp_path / "t", monkeypatch=monkeypatch) == 0
+    assert RDXResult.load(tmp_path / "t" / "result.npz").ids is None
+
+
 def never(*_: object, **__: object) -> None:
     raise AssertionError("the comparison was run")
 

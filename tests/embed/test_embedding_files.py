@@ -10,8 +10,8 @@ import safetensors.numpy
 import safetensors.torch
 import torch
 
-from diptych.embed import load_embedding
-from diptych.embed.files import SUFFIXES
+from diptych.embed import load_embedding, load_embeddings, save_embeddings
+from diptych.embed.files import SUFFIXES, count_items
 
 MATRIX = np.arange(12, dtype=np.float32).reshape(4, 3)
 
@@ -21,11 +21,6 @@ class Trap:
 
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return (Path.touch, (Path("unpickled"),))
-
-
-@pytest.fixture(autouse=True)
-def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
 
 
 WRITERS: dict[str, Callable[[str], object]] = {
@@ -48,6 +43,7 @@ def test_every_format_gives_its_matrix(name: str, kind: type) -> None:
         found = found.detach().numpy()
     assert found.dtype == np.float32
     np.testing.assert_array_equal(found, MATRIX)
+    assert count_items(kind(name)) == 4
 
 
 def test_every_suffix_is_tried_above() -> None:
@@ -148,3 +144,25 @@ def test_missing_files_and_folders_are_named(suffix: str) -> None:
     Path(f"folder{suffix}").mkdir()
     with pytest.raises(FileNotFoundError, match=f"folder{suffix}"):
         load_embedding(f"folder{suffix}")
+
+
+def test_embeddings_come_back_from_disk(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "embeddings.safetensors"
+    arrays = {"M_35": np.arange(6, dtype=np.float32).reshape(2, 3), "M_b": np.ones((2, 1), "f4")}
+    save_embeddings(path, {**arrays, "turned": arrays["M_35"].T}, metadata={"seed": "0"})
+    found, metadata = load_embeddings(path)
+    assert metadata == {"seed": "0"}
+    assert set(found) == {"M_35", "M_b", "turned"}
+    np.testing.assert_array_equal(found["M_35"], arrays["M_35"])
+    np.testing.assert_array_equal(found["turned"], arrays["M_35"].T)
+    assert [entry.name for entry in path.parent.iterdir()] == ["embeddings.safetensors"]
+
+
+def test_a_damaged_embedding_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "half.safetensors"
+    save_embeddings(path, {"M_b": np.ones((100, 8), np.float32)})
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(ValueError, match=r"half\.safetensors: not a readable"):
+        load_embeddings(path)
+    with pytest.raises(FileNotFoundError):
+        load_embeddings(tmp_path / "absent.safetensors")

@@ -281,7 +281,7 @@ def test_bad_files_are_named(tmp_path: Any) -> None:
         compare(tmp_path / "absent.npy", OTHER, progress=False)
     for name, message in (
         ("a.csv", r"a\.csv: expected a file ending in"),
-        ("flat.npy", r"b: expected a matrix \(n, d\), found shape \(4,\)"),
+        ("flat.npy", r"flat\.npy: expected a matrix \(n, d\), found shape \(4,\)"),
         ("two.npz", r"two\.npz: expected exactly one matrix, the file holds one, other"),
         ("damaged.npy", r"damaged\.npy: not a readable \.npy file"),
     ):

@@ -148,10 +148,10 @@ def test_rdx_shows_the_removed_concept_on_mnist(
     ("options", "error", "message"),
     [
         ({"alpha": 0}, ValueError, "alpha"),
-        ({"l1_ratio": 1.5}, ValueError, "l1_ratio is 1.5, wanted 0 to 1"),
-        ({"share_held_out": 1}, ValueError, "share_held_out is 1, wanted 0 or more, below 1"),
-        ({"max_iter": 0}, ValueError, "max_iter is 0"),
-        ({"max_iter": 2.5}, TypeError, "max_iter is 2.5"),
+        ({"l1_ratio": 1.5}, ValueError, "l1_ratio: expected 0 to 1, found 1.5"),
+        ({"share_held_out": 1}, ValueError, "share_held_out: expected 0 or more and below 1, found 1"),
+        ({"max_iter": 0}, ValueError, "max_iter: expected 1 to .*, found 0"),
+        ({"max_iter": 2.5}, TypeError, "max_iter: expected an integer, found 2.5"),
         ({"alpha": 1e6}, ValueError, "alpha: 1000000.0 leaves no weight for concept 'concept 0'"),
         ({"share_held_out": 0.001}, ValueError, "share_held_out: 0.001 of 400 items cannot hold"),
     ],
@@ -181,7 +181,7 @@ def test_bad_labels_are_named(labels: NDArray, names: list[str] | None, message:
 def test_bad_embeddings_are_named(bottleneck: ConceptBottleneck) -> None:
     x, concepts = blobs()
     x[7, 1] = np.nan
-    with pytest.raises(ValueError, match="X: row 7 holds NaN"):
+    with pytest.raises(ValueError, match="X: expected finite numbers, found NaN or Inf in row 7"):
         ConceptBottleneck(progress=False).fit(x, concepts)
     with pytest.raises(ValueError, match="3 features"):
         bottleneck.transform(np.ones((2, 3)))

@@ -1,7 +1,6 @@
-"""Training the digit networks and keeping their embeddings."""
+"""Training the digit networks and embedding images with them."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,8 @@ from diptych.rdx.models import DigitCNN, to_input
 from diptych.rdx.train import (
     Training,
     embed,
-    load_embeddings,
     nearest_checkpoint,
     restored,
-    save_embeddings,
     train,
 )
 
@@ -125,28 +122,6 @@ def test_embeddings_do_not_depend_on_the_batch(short: Training, few: Digits) -> 
     alone = np.concatenate([embed(short.model, few.images[i : i + 1]) for i in range(120)])
     # Float32 convolutions of 400 terms in another order.
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
-
-
-def test_embeddings_come_back_from_disk(tmp_path: Path) -> None:
-    path = tmp_path / "deep" / "embeddings.safetensors"
-    arrays = {"M_35": np.arange(6, dtype=np.float32).reshape(2, 3), "M_b": np.ones((2, 1), "f4")}
-    save_embeddings(path, {**arrays, "turned": arrays["M_35"].T}, metadata={"seed": "0"})
-    found, metadata = load_embeddings(path)
-    assert metadata == {"seed": "0"}
-    assert set(found) == {"M_35", "M_b", "turned"}
-    np.testing.assert_array_equal(found["M_35"], arrays["M_35"])
-    np.testing.assert_array_equal(found["turned"], arrays["M_35"].T)
-    assert [entry.name for entry in path.parent.iterdir()] == ["embeddings.safetensors"]
-
-
-def test_a_damaged_embedding_file_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "half.safetensors"
-    save_embeddings(path, {"M_b": np.ones((100, 8), np.float32)})
-    path.write_bytes(path.read_bytes()[:200])
-    with pytest.raises(ValueError, match=r"half\.safetensors: not a readable"):
-        load_embeddings(path)
-    with pytest.raises(FileNotFoundError):
-        load_embeddings(tmp_path / "absent.safetensors")
 
 
 @pytest.mark.parametrize(

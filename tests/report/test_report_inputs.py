@@ -1,5 +1,6 @@
 """Labels and images: every form that is read, every form that is refused."""
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from diptych._files import natural_key
 from diptych.report.folder import check_target
-from diptych.report.images import load_images, natural_key, placeholder
+from diptych.report.images import load_images, placeholder
 from diptych.report.labels import check_names, load_labels
 
 RNG = np.random.default_rng(0)
@@ -211,3 +213,48 @@ def test_a_file_in_the_place_of_the_report_is_not_overwritten(tmp_path: Path) ->
     with pytest.raises(FileExistsError, match="is not a folder, and is not overwritten"):
         check_target(tmp_path / "report", overwrite=True)
     assert (tmp_path / "report").read_text() == "mine"
+
+
+def sparse_images(path: Path, shape: tuple[int, ...]) -> None:
+    """A .npy file of black pictures that takes no room on the disk."""
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+        file.truncate(file.tell() + int(np.prod(shape)))
+
+
+def test_npy_files_are_read_a_picture_at_a_time(tmp_path: Path) -> None:
+    n = 1 << 24
+    sparse_images(tmp_path / "x.npy", (n, 64, 64))  # 64 GiB, more than there is memory
+    for images in (
+        load_images(tmp_path / "x.npy", n),
+        load_images(np.load(tmp_path / "x.npy", mmap_mode="r"), n),
+    ):
+        assert images[n - 1].shape == (64, 64)
+        assert images[n - 1].max() == 0
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.uint8, np.bool_, np.float16, np.float32])
+def test_mapped_pictures_are_those_of_the_array(tmp_path: Path, order: Any, dtype: Any) -> None:
+    array = np.asarray(RNG.integers(0, 2, (5, 3, 6, 7)).astype(dtype), order=order)
+    np.save(tmp_path / "x.npy", array)
+    found, expected = load_images(tmp_path / "x.npy", 5), load_images(array, 5)
+    for item in range(5):
+        np.testing.assert_array_equal(found[item], expected[item])
+
+
+def test_pictures_cut_short_meanwhile_are_an_error_and_no_signal(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((100, 64, 64), np.uint8))
+    images = load_images(tmp_path / "x.npy", 100)
+    os.truncate(tmp_path / "x.npy", 5000)
+    words = r"^images: .*x\.npy.* was cut short: expected 409728 bytes, found 5000$"
+    with pytest.raises(ValueError, match=words):
+        images[99]
+
+
+def test_opening_a_folder_opens_no_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}.png").touch()
+    monkeypatch.setattr(Image, "open", None)
+    assert load_images(tmp_path, 20).names is not None
+    assert len(load_images(sorted(tmp_path.iterdir()), 20)) == 20

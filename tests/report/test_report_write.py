@@ -82,6 +82,45 @@ def test_items_show_their_names_where_there_are_no_images(digits: Any, tmp_path:
     assert f"scan &amp; {item} " in page(path)
 
 
+def test_ids_name_items_that_have_no_other_names(digits: Any, tmp_path: Path) -> None:
+    result = replace(digits.result, ids=1000 + np.arange(digits.result.n))
+    path = report.write(result, tmp_path / "a", images=digits.images, progress=False)
+    for grid in digits.result.a.grids:
+        assert str(1000 + grid[0]) in (path / "index.html").read_text()
+    path = report.write(result, tmp_path / "b", progress=False)
+    assert str(1000 + digits.result.a.grids[0][0]) in page(path)
+    named = [f"named {item}" for item in range(result.n)]
+    path = report.write(result, tmp_path / "c", item_names=named, progress=False)
+    assert named[digits.result.a.grids[0][0]] in page(path)
+
+
+def test_only_pictures_that_are_shown_are_opened(
+    digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number, picture in enumerate(digits.images):
+        Image.fromarray(picture).save(folder / f"{number}.png")
+    opened: set[int] = set()
+    really_open = Image.open
+
+    def noting(path: Any, *arguments: Any) -> Any:
+        if isinstance(path, Path):
+            opened.add(int(path.stem))
+        return really_open(path, *arguments)
+
+    monkeypatch.setattr(Image, "open", noting)
+    result = digits.result
+    shown = {item for side in (result.a, result.b) for grid in side.grids for item in grid.tolist()}
+    report.write(replace(result, embeddings=None), tmp_path / "grids", images=folder, progress=False)
+    assert opened == shown
+    # With maps also the pictures that appear under the pointer, up to a number.
+    monkeypatch.setattr("diptych.report.thumbnails.SHEET_ITEMS", 100)
+    report.write(result, tmp_path / "maps", images=folder, progress=False)
+    assert shown < opened
+    assert len(opened) == 100
+
+
 def test_names_from_csv_come_before_those_of_files(digits: Any, tmp_path: Path) -> None:
     folder = tmp_path / "images"
     folder.mkdir()

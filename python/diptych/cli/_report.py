@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from rich.table import Column, Table
+
+_PROFILE_COLUMNS = ("seconds", "GFLOP/s", "GB/s", "share of limit")
 
 
 def check_report(out: Path, overwrite: bool) -> None:
@@ -37,6 +40,15 @@ def check_pictures(images: Path | None, labels: Path | None, n: int) -> None:
 def repeat_command() -> str:
     """The command line that is running, ready to be pasted into a shell."""
     return shlex.join(["diptych", *sys.argv[1:]])
+
+
+def print_profile(result: Any) -> None:
+    """Print the parts of the work as a table, longest first."""
+    table = Table("part", *(Column(name, justify="right") for name in _PROFILE_COLUMNS))
+    for part in result.profile:
+        numbers = f"{part.seconds:.2f}", f"{part.gflops:.0f}", f"{part.gigabytes:.1f}", f"{part.share:.0%}"
+        table.add_row(part.name, *numbers)
+    Console().print(table)
 
 
 def write_report(result: Any, out: Path, **options: Any) -> None:

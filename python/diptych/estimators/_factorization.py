@@ -15,7 +15,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from diptych import ops
 from diptych._progress import track
-from diptych.estimators._checks import check_integer, check_items, check_real
+from diptych.estimators._items import checked_items
+from diptych.ops import _checks
 
 Array = NDArray[Any]
 
@@ -63,16 +64,14 @@ class NonnegativeFactorization(ClassNamePrefixFeaturesOutMixin, TransformerMixin
             ValueError: A parameter is out of range, ``n_components`` is above n, or ``X`` is not a
                 finite (n, d) array.
         """
-        k = check_integer("n_components", self.n_components, at_least=1, at_most=MAX_COMPONENTS)
-        max_iter = check_integer("max_iter", self.max_iter, at_least=1)
-        tol = check_real("tol", self.tol)
-        x = check_items(self, X, reset=True)
-        if k > len(x):
-            raise ValueError(f"n_components is {k}, wanted at most n_samples = {len(x)}")
+        _checks.integer("max_iter", self.max_iter, 1)
+        _checks.not_negative("tol", self.tol)
+        x = checked_items(self, X, reset=True)
+        _checks.integer("n_components", self.n_components, 1, min(len(x), MAX_COMPONENTS))
         scale = np.abs(x).max() or x.dtype.type(1)
         # Both factorisations commute with a rescaling of X; at unit scale no product overflows.
         scaled = x / scale
-        self._iterate(scaled, k, max_iter, tol)
+        self._iterate(scaled)
         coefficients = nonnegative_coefficients(scaled, self.components_)
         error = _frobenius_error(scaled, coefficients, self.components_)
         self.reconstruction_err_ = error * float(scale)
@@ -92,7 +91,7 @@ class NonnegativeFactorization(ClassNamePrefixFeaturesOutMixin, TransformerMixin
             ValueError: ``X`` is not a finite (n, d) array with the d of the fit.
         """
         check_is_fitted(self)
-        return nonnegative_coefficients(check_items(self, X, reset=False), self.components_)
+        return nonnegative_coefficients(checked_items(self, X, reset=False), self.components_)
 
     def inverse_transform(self, X: Array) -> Array:
         """Return the (n, d) reconstruction of (n, n_components) coefficients.
@@ -104,21 +103,23 @@ class NonnegativeFactorization(ClassNamePrefixFeaturesOutMixin, TransformerMixin
         check_is_fitted(self)
         coefficients = np.asarray(X)
         if coefficients.ndim != 2 or coefficients.shape[1] != len(self.components_):
-            raise ValueError(f"X has shape {coefficients.shape}, wanted (n_samples, {len(self.components_)})")
+            raise ValueError(
+                f"X: expected shape (n_samples, {len(self.components_)}), found {coefficients.shape}"
+            )
         return coefficients @ self.components_
 
-    def _iterate(self, x: Array, k: int, max_iter: int, tol: float) -> None:
-        updates = self._updates(x, cluster_indicators(x, k, self.random_state))
+    def _iterate(self, x: Array) -> None:
+        updates = self._updates(x, cluster_indicators(x, self.n_components, self.random_state))
         losses = [_frobenius_error(x, *next(updates))]
         name = type(self).__name__
-        for _ in track(range(max_iter), f"Fitting {name}", shown=self.progress):
+        for _ in track(range(self.max_iter), f"Fitting {name}", shown=self.progress):
             G, self.components_ = next(updates)
             losses.append(_frobenius_error(x, G, self.components_))
-            if losses[-2] - losses[-1] <= tol * losses[0]:
+            if losses[-2] - losses[-1] <= self.tol * losses[0]:
                 break
         else:
             warnings.warn(
-                f"{name} stopped at max_iter={max_iter} before its error settled to tol={tol}",
+                f"{name} stopped at max_iter={self.max_iter} before its error settled to tol={self.tol}",
                 ConvergenceWarning,
                 stacklevel=3,
             )

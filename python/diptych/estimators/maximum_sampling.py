@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from diptych.estimators._checks import check_finite, check_integer
+from diptych.ops import _checks
+from diptych.ops._arrays import to_tensor
 
 
 def maximum_sampling(coefficients: ArrayLike, grid_size: int) -> list[NDArray[np.int64]]:
@@ -28,15 +29,11 @@ def maximum_sampling(coefficients: ArrayLike, grid_size: int) -> list[NDArray[np
             ``grid_size`` is not in 1..n.
     """
     values = np.asarray(coefficients)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"coefficients has dtype {values.dtype}, wanted real numbers")
     if values.ndim != 2:
-        raise ValueError(f"coefficients has shape {values.shape}, wanted (n_items, n_concepts)")
-    check_finite("coefficients", values)
-    size = check_integer("grid_size", grid_size, at_least=1)
-    if size > len(values):
-        raise ValueError(f"grid_size is {size}, wanted at most the number of items, {len(values)}")
-    return [_largest(column, size) for column in values.T]
+        raise ValueError(f"coefficients: expected shape (n_items, n_concepts), found {values.shape}")
+    _checks.finite("coefficients", to_tensor("coefficients", values))
+    _checks.integer("grid_size", grid_size, 1, len(values))
+    return [_largest(column, grid_size) for column in values.T]
 
 
 def _largest(column: NDArray[np.generic], size: int) -> NDArray[np.int64]:

@@ -12,7 +12,8 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from diptych._progress import track
-from diptych.estimators._checks import check_integer, check_items, check_real
+from diptych.estimators._items import checked_items
+from diptych.ops import _checks
 
 Array = NDArray[Any]
 
@@ -85,25 +86,27 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             TypeError: A parameter has the wrong type, or ``X`` is sparse.
             ValueError: A parameter is out of range, or ``X`` is not a finite (n, d) array.
         """
-        width = check_integer("width", self.width, at_least=1)
-        epochs = check_integer("epochs", self.epochs, at_least=1)
-        check_integer("warmup_epochs", self.warmup_epochs, at_least=0)
-        check_integer("batch_size", self.batch_size, at_least=1)
-        check_real("l1", self.l1)
-        check_real("lr", self.lr, positive=True)
-        x = check_items(self, X, reset=True)
+        _checks.integer("width", self.width, 1)
+        _checks.integer("epochs", self.epochs, 1)
+        _checks.integer("warmup_epochs", self.warmup_epochs, 0)
+        _checks.integer("batch_size", self.batch_size, 1)
+        _checks.not_negative("l1", self.l1)
+        _checks.positive("lr", self.lr)
+        x = checked_items(self, X, reset=True)
         self.mean_, self.scale_ = _moments(x)
         z = self._standardised(x)
         seed = check_random_state(self.random_state).randint(np.iinfo(np.int32).max)
         generator = torch.Generator().manual_seed(int(seed))
-        parameters = _initial_parameters(width, z.shape[1], generator, z.device)
+        parameters = _initial_parameters(self.width, z.shape[1], generator, z.device)
         steps = self._train(z, parameters, generator)
-        losses = [next(steps) for _ in track(range(epochs), "Training the autoencoder", shown=self.progress)]
+        losses = [
+            next(steps) for _ in track(range(self.epochs), "Training the autoencoder", shown=self.progress)
+        ]
         self.encoder_, self.encoder_bias_, self.decoder_, self.decoder_bias_ = (
             parameter.detach().cpu().numpy() for parameter in parameters
         )
         self.loss_curve_ = np.array(losses)
-        self.n_iter_ = epochs
+        self.n_iter_ = self.epochs
         return self
 
     def transform(self, X: object) -> Array:
@@ -115,7 +118,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             ValueError: ``X`` is not a finite (n, d) array with the d of the fit.
         """
         check_is_fitted(self)
-        x = check_items(self, X, reset=False)
+        x = checked_items(self, X, reset=False)
         codes = self._standardised(x).cpu().numpy() @ self.encoder_.T + self.encoder_bias_
         return np.maximum(codes, 0).astype(x.dtype)
 
@@ -129,7 +132,7 @@ class SparseAutoencoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         check_is_fitted(self)
         codes = np.asarray(X)
         if codes.ndim != 2 or codes.shape[1] != len(self.decoder_):
-            raise ValueError(f"X has shape {codes.shape}, wanted (n_samples, {len(self.decoder_)})")
+            raise ValueError(f"X: expected shape (n_samples, {len(self.decoder_)}), found {codes.shape}")
         z = codes @ self.decoder_ + self.decoder_bias_
         return (z * self.scale_ + self.mean_).astype(codes.dtype)
 

@@ -16,6 +16,7 @@ from diptych.ops.mutual_knn import mutual_knn
 from diptych.ops.neighbor_ranks import neighbor_ranks
 from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.packed_affinity import PackedAffinity, PackedDirection
+from diptych.ops.packed_shard import PackedShard
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.sampled_affinity import SampledAffinity, SampledDirection
@@ -31,6 +32,7 @@ __all__ = [
     "NnlsFit",
     "PackedAffinity",
     "PackedDirection",
+    "PackedShard",
     "SampledAffinity",
     "SampledDirection",
     "SpectralEmbedding",

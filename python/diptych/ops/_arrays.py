@@ -66,6 +66,9 @@ def _as_numpy(name: str, value: Array) -> np.ndarray:
 
 
 def _from_numpy(name: str, array: np.ndarray) -> torch.Tensor:
+    if array.dtype.kind == "O" and array.ndim == 0:
+        found = type(array.item()).__name__
+        raise TypeError(f"{name}: expected a dense array of real numbers, found {found}")
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name}: expected an array of real numbers, found dtype {array.dtype}")
     if not array.dtype.isnative:

@@ -1,4 +1,7 @@
-"""Argument checks shared by all ops: each error names the argument, what was found, what was wanted."""
+"""Argument checks of ops, estimators and workflows.
+
+Each error names the argument, what was found and what was expected.
+"""
 
 import math
 import numbers
@@ -6,6 +9,8 @@ from collections.abc import Collection, Sequence
 
 import torch
 
+from diptych import _cpu
+from diptych.ops._arrays import numpy_view
 from diptych.ops._operator import AffinityOperator
 
 INT32_MAX = 2**31 - 1
@@ -63,22 +68,36 @@ def same_columns(first: str, a: torch.Tensor, second: str, b: torch.Tensor) -> N
 
 def same_device(**tensors: torch.Tensor | AffinityOperator) -> None:
     """Demand that all tensors live on one device."""
-    if len({tensor.device for tensor in tensors.values()}) > 1:
+    first, *others = tensors.values()
+    device = first.device
+    if any(tensor.device != device for tensor in others):
         listed = ", ".join(f"{name} on {tensor.device}" for name, tensor in tensors.items())
         raise ValueError(f"expected all arrays on one device, found {listed}")
 
 
-def finite(name: str, tensor: torch.Tensor) -> None:
-    """Demand numbers without NaN and Inf; the error tells the first row that has one.
+def peak(tensor: torch.Tensor) -> float:
+    """The largest size of an entry; NaN or Inf where one is not finite. One pass without temporaries."""
+    if in_kernels_reach(tensor):
+        return _cpu.peak(numpy_view(tensor.detach()), torch.get_num_threads())
+    low, high = tensor.aminmax()
+    return max(-low.item(), high.item())
 
-    One pass without temporaries in the good case: a sum is finite only if every term is.
-    """
-    if not tensor.is_floating_point() or math.isfinite(float(tensor.detach().sum())):
+
+def in_kernels_reach(tensor: torch.Tensor) -> bool:
+    """Whether the C++ kernels can read a tensor as it is."""
+    return (
+        tensor.device.type == "cpu"
+        and tensor.is_contiguous()
+        and tensor.dtype in (torch.float32, torch.float64)
+    )
+
+
+def finite(name: str, tensor: torch.Tensor) -> None:
+    """Demand numbers without NaN and Inf; the error tells the first row that has one."""
+    if not tensor.is_floating_point() or tensor.numel() == 0 or math.isfinite(peak(tensor)):
         return
     bad = ~torch.isfinite(tensor)
     rows = bad.flatten(1).any(1) if tensor.ndim > 1 else bad
-    if not bool(rows.any()):
-        return  # the sum overflowed, the entries are fine
     row = int(rows.nonzero()[0])
     raise ValueError(f"{name}: expected finite numbers, found NaN or Inf in row {row}")
 
@@ -90,30 +109,48 @@ def positive(name: str, value: float) -> None:
         raise ValueError(f"{name}: expected a number above 0 and at most {FLOAT32_MAX:.3g}, found {value}")
 
 
+def not_negative(name: str, value: float) -> None:
+    """Demand a finite number of at least zero."""
+    real(name, value)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"{name}: expected a finite number of at least 0, found {value}")
+
+
 def squarable(name: str, tensor: torch.Tensor) -> None:
     """Demand finite entries whose squares neither overflow, summed over a row, nor all vanish."""
     limits = torch.finfo(tensor.dtype)
-    low, high = torch.aminmax(tensor)
-    peak = max(-low.item(), high.item())
-    if not math.isfinite(peak):
+    largest = peak(tensor)
+    if not math.isfinite(largest):
         finite(name, tensor)
-    largest = math.sqrt(limits.max / tensor.shape[-1]) / 4
-    smallest = math.sqrt(limits.tiny / limits.eps)
-    if peak > largest or 0 < peak < smallest:
+    high = math.sqrt(limits.max / tensor.shape[-1]) / 4
+    low = math.sqrt(limits.tiny / limits.eps)
+    if largest > high or 0 < largest < low:
         raise ValueError(
-            f"{name}: expected entries of size {smallest:.1e} to {largest:.1e}, whose squares {tensor.dtype} "
-            f"can hold, found at most {peak:.3g}; scale the data or convert it to float64"
+            f"{name}: expected entries of size {low:.1e} to {high:.1e}, whose squares {tensor.dtype} "
+            f"can hold, found at most {largest:.3g}; scale the data or convert it to float64"
         )
 
 
+def rows_with_a_direction(name: str, tensor: torch.Tensor) -> None:
+    """Demand finite rows none of which is all zero."""
+    finite(name, tensor)
+    if in_kernels_reach(tensor):
+        row = _cpu.first_zero_row(numpy_view(tensor.detach()))
+    else:
+        zero = (tensor == 0).all(1)
+        row = int(zero.nonzero()[0]) if bool(zero.any()) else -1
+    if row >= 0:
+        raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
+
+
 def real(name: str, value: float) -> None:
-    """Demand a real number."""
-    if not isinstance(value, numbers.Real):
+    """Demand a real number; a bool is none."""
+    if type(value) is not float and (not isinstance(value, numbers.Real) or isinstance(value, bool)):
         raise TypeError(f"{name}: expected a number, found {value!r}")
 
 
 def integer(name: str, value: int, low: int, high: int = INT32_MAX) -> None:
-    """Demand an integer with low <= value <= high."""
+    """Demand an integer with low <= value <= high; a bool is none."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"{name}: expected an integer, found {value!r}")
     within(name, value, low, high)
@@ -165,8 +202,11 @@ def overlap(a: torch.Tensor, b: torch.Tensor) -> bool:
         return False
 
     def span(tensor: torch.Tensor) -> tuple[int, int]:
+        start = tensor.data_ptr()
+        if tensor.is_contiguous():
+            return start, start + tensor.nbytes
         last = sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.stride(), strict=True))
-        return tensor.data_ptr(), tensor.data_ptr() + (last + 1) * tensor.element_size()
+        return start, start + (last + 1) * tensor.element_size()
 
     (start_a, end_a), (start_b, end_b) = span(a), span(b)
     return start_a < end_b and start_b < end_a

@@ -1,6 +1,7 @@
 """Hilbert-Schmidt independence criteria of linear kernels, by tiles of symmetric products."""
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -74,13 +75,18 @@ def in_item_space(x: torch.Tensor, y: torch.Tensor) -> bool:
     return x.shape[0] < x.shape[1] + y.shape[1]
 
 
+def few_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> Sequence[float] | None:
+    """The values of :class:`Hsics` of so few items that tensors of any kind would cost more; else None."""
+    n, d_x = x.shape
+    if n * n * (d_x + y.shape[1]) > _SMALL or x.device.type != "cpu":
+        return None
+    return _cpu.linear_hsics(numpy_view(x.contiguous()), numpy_view(y.contiguous()), debiased)
+
+
 def linear_hsics(x: torch.Tensor, y: torch.Tensor, debiased: bool, keep: bool = False) -> Hsics:
     """HSICs of two representations as they are, and the products they are made of if ``keep``."""
-    n, d_x = x.shape
-    if not keep and n * n * (d_x + y.shape[1]) <= _SMALL and x.device.type == "cpu":
-        out = torch.empty(6, dtype=torch.float64)
-        _cpu.linear_hsics(numpy_view(x.contiguous()), numpy_view(y.contiguous()), debiased, numpy_view(out))
-        return Hsics(out, None)
+    if not keep and (values := few_hsics(x, y, debiased)) is not None:
+        return Hsics(torch.tensor(values, dtype=torch.float64), None)
     x, y = standardized(x)[0], standardized(y)[0]
     products = None
     if keep:
@@ -120,12 +126,11 @@ def with_ratio(hsics: torch.Tensor, biased: torch.Tensor) -> torch.Tensor:
     return torch.cat([hsics, biased, cka[None]])
 
 
-def check_hsics(hsics: torch.Tensor, dtype: torch.dtype, **representations: torch.Tensor) -> None:
+def check_hsics(hsics: torch.Tensor | Sequence[float], **representations: torch.Tensor) -> None:
     """Refuse representations whose HSIC with themselves is not a number or zero, by name."""
-    values = hsics.detach().tolist()
-    rounding = _ROUNDINGS * torch.finfo(dtype).eps
+    values = hsics.detach().tolist() if isinstance(hsics, torch.Tensor) else hsics
     for (name, x), own, biased in zip(representations.items(), values[1:3], values[3:5], strict=True):
-        if own > rounding * biased > 0:
+        if own > _ROUNDINGS * torch.finfo(x.dtype).eps * biased > 0:
             continue
         _checks.finite(name, x)
         if bool((x == x[0]).all()):
@@ -180,14 +185,15 @@ def triangle_blocks(n: int, device: torch.device) -> list[Block]:
     """Cut the upper triangle of an (n, n) matrix into blocks that suit a GEMM, squares at the diagonal last.
 
     Halves are cut in halves: the blocks beside the diagonal are about square, and no more than
-    :func:`row_tile` rows high.
+    :func:`row_tile` rows high; those at the diagonal a quarter of that, below which a GEMM loses more to its
+    calls than the triangle saves.
     """
     tile = row_tile(device)
     blocks = []
     parts = [(0, n)]
     while parts:
         start, stop = parts.pop()
-        if stop - start <= tile // 2:
+        if stop - start <= tile // 4:
             blocks.append((slice(start, stop), slice(start, stop)))
             continue
         middle = (start + stop) // 2

@@ -9,7 +9,7 @@ from diptych import _cpu
 from diptych.ops._arrays import numpy_view
 from diptych.ops._products import product, row_blocks
 
-#: Features a working set starts with, and gains at least (it may double).
+#: Features a working set starts with. It grows by half at most: many that look needed early are not.
 _FEATURES = 64
 
 #: Up to this many features the whole Gram matrix costs less than looking for those that matter.
@@ -225,7 +225,7 @@ class LassoSets:
             self.coefficients[:, group.targets].index_copy_(2, group.features, coefficients)
             self.passes[:, group.targets] = solved.passes
             models, targets, features = coefficients.shape
-            fit = (group.columns.double() @ coefficients.view(-1, features).T).T
+            fit = coefficients.view(-1, features) @ group.columns.double().T
             self.residuals[:, group.targets] = self.y[group.targets] - fit.unflatten(0, (models, targets))
         self._held_out(self.residuals)
 
@@ -254,7 +254,7 @@ class LassoSets:
         for group in self.groups:
             score = scores[group.targets].amax(0)
             score[group.features] = 0
-            count = min(int((score > 1).sum()), max(_FEATURES, len(group.features)))
+            count = min(int((score > 1).sum()), max(1, len(group.features) // 2))
             if count:
                 growing.append(group)
                 features.append(score.topk(count).indices)

@@ -7,7 +7,7 @@ from diptych import _cpu
 from diptych.ops._arrays import numpy_view
 
 #: Products of n, m and d up to which distances are made directly: a GEMM and what it needs cost more.
-TINY = 1 << 15
+TINY = 1 << 19
 
 # Rows multiplied at once for the norms. Their summation order may still differ from that of a larger
 # product: that duplicates come out alike is the work of `duplicates`, not of this size.
@@ -46,21 +46,37 @@ def centered(x: torch.Tensor) -> torch.Tensor:
 
 
 def direct_distances(
-    x: torch.Tensor, y: torch.Tensor, squared: bool = False, out: torch.Tensor | None = None
+    x: torch.Tensor,
+    y: torch.Tensor,
+    *,
+    root: bool = True,
+    factor: float = 1.0,
+    out: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Distances (n, m) of x (n, d) to y (m, d) from differences of coordinates: O(n m d), nothing cancels."""
+    """Distances (n, m) of x (n, d) to y (m, d) from differences of coordinates: O(n m d), nothing cancels.
+
+    Without ``root`` squared distances times ``factor``.
+    """
     if x.device.type != "cpu":
         distances = torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")
-        return distances.square_() if squared else distances
+        return distances if root else distances.square_().mul_(factor)
     if out is None:
         out = torch.empty(x.shape[0], y.shape[0], dtype=x.dtype)
     _cpu.direct_distances(
         numpy_view(x.contiguous()),
         numpy_view(y.contiguous()),
-        squared,
+        root,
+        factor,
         numpy_view(out),
         torch.get_num_threads(),
     )
+    return out
+
+
+def unit_rows(x: torch.Tensor, dtype: torch.dtype | None = None) -> torch.Tensor:
+    """Divide the rows of a CPU tensor by their length, (n, d) -> a new (n, d), wider if asked to."""
+    out = torch.empty(x.shape, dtype=dtype or x.dtype)
+    _cpu.unit_rows(numpy_view(x.contiguous()), numpy_view(out), torch.get_num_threads())
     return out
 
 

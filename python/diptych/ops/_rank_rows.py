@@ -1,11 +1,14 @@
 """Neighbor ranks of embeddings, a block of rows at a time."""
 
+from contextlib import AbstractContextManager
+
 import torch
 
 from diptych import _cpu
 from diptych.ops import _products
 from diptych.ops._arrays import empty, numpy_view
 from diptych.ops._dispatch import cuda_module, serves, stream_of
+from diptych.ops._meter import OFF, Meter
 
 
 class RankRows:
@@ -15,7 +18,8 @@ class RankRows:
     but their own, for the products stand where the ranks will.
     """
 
-    def __init__(self, x: torch.Tensor) -> None:
+    def __init__(self, x: torch.Tensor, meter: Meter = OFF) -> None:
+        self.meter = meter
         self.x = _products.centered(x)
         self.groups = _products.duplicates(self.x)
         self.norms = _products.squared_norms(self.x, self.groups)
@@ -27,7 +31,9 @@ class RankRows:
         if out is None:
             out = empty((len(own), n), torch.int32, device)
         if isinstance(items, slice) and serves("cuda", device):
-            rank_with_cuda(self.products(items), self.norms, items.start, out)
+            products = self.products(items)
+            with self.measure_ranks(out):
+                rank_with_cuda(products, self.norms, items.start, out)
         else:
             (self.on_cpu if device.type == "cpu" else self.by_definition)(own, out)
         return out
@@ -35,22 +41,30 @@ class RankRows:
     def on_cpu(self, items: torch.Tensor, out: torch.Tensor) -> None:
         """Rank for each of ``items`` (rows,) int64 into out (rows, n) int32."""
         products = self.products(items, out.view(torch.float32) if self.x.dtype == torch.float32 else None)
-        _cpu.ranks_from_products(
-            numpy_view(products),
-            numpy_view(self.norms),
-            numpy_view(items),
-            numpy_view(out),
-            torch.get_num_threads(),
-        )
+        with self.measure_ranks(out):
+            _cpu.ranks_from_products(
+                numpy_view(products),
+                numpy_view(self.norms),
+                numpy_view(items),
+                numpy_view(out),
+                torch.get_num_threads(),
+            )
 
     def by_definition(self, items: torch.Tensor, out: torch.Tensor) -> None:
         """The same in torch, by a stable sort."""
         distances = self.products(items).mul_(-2).add_(self.norms[items, None]).add_(self.norms)
         out.copy_(ranks_by_sorting(distances.clamp_(min=0), items))
 
+    def measure_ranks(self, out: torch.Tensor) -> AbstractContextManager[None]:
+        """Count what follows as the ranking of ``out``: each product read, each rank written."""
+        return self.meter.measure("ranks", 0, out.numel() * (self.x.element_size() + 4))
+
     def products(self, items: torch.Tensor | slice, out: torch.Tensor | None = None) -> torch.Tensor:
         """Inner products of some items with all, (rows, n); alike for duplicates."""
-        products = _products.product(self.x[items], self.x.T, out)
+        rows, (n, d), width = self.x[items], self.x.shape, self.x.element_size()
+        moved = width * (d * (len(rows) + n) + len(rows) * n)
+        with self.meter.measure("products", 2.0 * len(rows) * n * d, moved):
+            products = _products.product(rows, self.x.T, out)
         if self.groups is not None:
             own = self.norms[items], self.groups[items]
             _products.make_duplicates_alike(products, *own, self.groups)

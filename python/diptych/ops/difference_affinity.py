@@ -13,7 +13,7 @@ from diptych.ops.locally_biased_difference import reference as biased_reference
 
 DIFFERENCES = ("locally_biased", "subtraction")
 
-#: exp(+-80) is finite in float32 with room for a sum over 2^20 items.
+#: exp(+-80) is finite in float32 with room for a sum of 6,000 such affinities.
 MAX_BETA = 80.0
 
 

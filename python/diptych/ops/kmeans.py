@@ -2,9 +2,11 @@
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from diptych import _cpu
 from diptych.ops import _checks
@@ -52,8 +54,9 @@ def kmeans(
         :class:`KMeansResult`. Clusters are numbered by size, largest first, ties by their first item.
 
     Complexity:
-        O(n d k n_init) time per step; O(n n_init log k) memory on the CPU and with ``"cuda"``, O(n k n_init)
-        in torch. Synchronises with a GPU: ``"cuda"`` a few times in all, ``"torch"`` once per step.
+        O(n d k n_init) time per step, log k times that for the seeding; O(n n_init) memory on the CPU,
+        O(n n_init log k) with ``"cuda"``, O(n k n_init) in torch. Synchronises with a GPU: ``"cuda"`` a few
+        times in all, ``"torch"`` once per step.
 
     Raises:
         ValueError: Wrong rank, n_clusters, n_init, max_iter, tolerance or seed out of range, NaN or Inf.
@@ -68,57 +71,65 @@ def kmeans(
     _checks.seed(seed)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("x", tensor)
-    lloyd = choose("kmeans", tensor.device, backend, _LLOYD)
-    labels, centers, inertia = _kmeans(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed, lloyd)
+    run = choose("kmeans", tensor.device, backend, _IMPLEMENTATIONS)
+    labels, centers, inertia = _kmeans(tensor.double(), n_clusters, n_init, max_iter, tolerance, seed, run)
     give_back = returner(x)
     return KMeansResult(give_back(labels), give_back(centers), inertia)
 
 
+class _Start(NamedTuple):
+    """Centred items and the random numbers that choose the first centres among them."""
+
+    x: torch.Tensor  #: (n, d)
+    k: int
+    firsts: torch.Tensor  #: (r,) items, the first centres
+    draws: torch.Tensor  #: (k - 1, r, c) in [0, 1), a candidate for each next centre
+
+
+#: Items with what to start from, most steps and the threshold to the restarts' centres, labels and inertias.
+Run: TypeAlias = Callable[[_Start, int, float], tuple[torch.Tensor, torch.Tensor, torch.Tensor]]
+
+
 def _kmeans(
-    x: torch.Tensor,
-    k: int,
-    n_init: int,
-    max_iter: int,
-    tolerance: float,
-    seed: int,
-    lloyd: Callable[..., tuple[torch.Tensor, torch.Tensor, torch.Tensor]],
+    x: torch.Tensor, k: int, n_init: int, max_iter: int, tolerance: float, seed: int, run: Run
 ) -> tuple[torch.Tensor, torch.Tensor, float]:
     mean = x.mean(0)
     x = (x - mean).contiguous()
-    threshold = tolerance * float(x.var(0, correction=0).mean())
-    centers = _seed_centers(x, k, n_init, torch.Generator().manual_seed(seed))
-    centers, labels, inertia = lloyd(x, centers, max_iter, threshold)
+    flat = x.view(-1)
+    threshold = tolerance * float(torch.dot(flat, flat)) / len(flat)
+    generator = torch.Generator().manual_seed(seed)
+    firsts = torch.randint(len(x), (n_init,), generator=generator)
+    draws = torch.rand(k - 1, n_init, 2 + int(math.log(k)), generator=generator, dtype=x.dtype)
+    centers, labels, inertia = run(_Start(x, k, firsts, draws), max_iter, threshold)
     best = int(inertia.argmin())
-    order, labels = _by_size(labels[best], k)
-    return labels, centers[best, order] + mean, float(inertia[best])
+    order, numbered = _by_size(labels[best].cpu().numpy(), k)
+    centers = centers[best].index_select(0, torch.from_numpy(order).to(x.device)).add_(mean)
+    return torch.from_numpy(numbered).to(x.device), centers, float(inertia[best])
 
 
-def _lloyd_cpu(
-    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+def _run_cpu(
+    start: _Start, max_iter: int, threshold: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Run every restart's Lloyd iteration on a thread of its own."""
-    centers = centers.contiguous()
-    labels = torch.empty(len(centers), len(x), dtype=torch.int64)
-    inertia = torch.empty(len(centers), dtype=torch.float64)
-    _cpu.kmeans(
-        numpy_view(x),
-        numpy_view(centers),
-        numpy_view(labels),
-        numpy_view(inertia),
-        max_iter,
-        threshold,
-        torch.get_num_threads(),
-    )
+    """Seed and iterate every restart on a thread of its own."""
+    x, k, firsts, draws = start
+    threads, restarts = torch.get_num_threads(), len(firsts)
+    items = numpy_view(x)
+    centers = torch.empty(restarts, k, x.shape[1], dtype=torch.float64)
+    labels = torch.empty(restarts, len(x), dtype=torch.int64)
+    inertia = torch.empty(restarts, dtype=torch.float64)
+    _cpu.kmeans_seeds(items, numpy_view(firsts), numpy_view(draws), numpy_view(centers), threads)
+    views = numpy_view(centers), numpy_view(labels), numpy_view(inertia)
+    _cpu.kmeans(items, *views, max_iter, threshold, threads)
     return centers, labels, inertia
 
 
-def _lloyd_cuda(
-    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+def _run_cuda(
+    start: _Start, max_iter: int, threshold: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Run every restart's Lloyd iteration in a block of its own."""
+    x, centers = start.x, _seed_centers(start).contiguous()
     cuda, (restarts, k, d) = cuda_module(), centers.shape
     assert cuda is not None
-    centers = centers.contiguous()
     labels = torch.empty(restarts, len(x), dtype=torch.int64, device=x.device)
     inertia = x.new_empty(restarts)
     bytes_needed = cuda.kmeans_workspace(d, k, restarts)
@@ -142,10 +153,11 @@ def _lloyd_cuda(
     return centers, labels, inertia
 
 
-def _lloyd_torch(
-    x: torch.Tensor, centers: torch.Tensor, max_iter: int, threshold: float
+def _run_torch(
+    start: _Start, max_iter: int, threshold: float
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Run the Lloyd iterations of all restarts as one batch; settled restarts stay where they are."""
+    x, centers = start.x, _seed_centers(start)
     settled = torch.zeros(len(centers), dtype=torch.bool, device=x.device)
     for _ in range(max_iter):
         moved = _means(x, _squared_distances(x, centers), centers)
@@ -176,33 +188,32 @@ def _means(x: torch.Tensor, distances: torch.Tensor, centers: torch.Tensor) -> t
     return torch.where((counts > 0)[:, :, None], means, worst)
 
 
-def _seed_centers(x: torch.Tensor, k: int, n_init: int, generator: torch.Generator) -> torch.Tensor:
+def _seed_centers(start: _Start) -> torch.Tensor:
     """Greedy k-means++: each next centre is the best of a few drawn in proportion to squared distance."""
-    candidates = 2 + int(math.log(k))
-    first = torch.randint(len(x), (n_init,), generator=generator).to(x.device)
-    centers = x[first][:, None, :]
+    x = start.x
+    firsts, draws_of_all = start.firsts.to(x.device), start.draws.to(x.device)
+    restart = torch.arange(len(firsts), device=x.device)
+    centers = x[firsts][:, None, :]
     nearest = _squared_distances(x, centers)[:, :, 0]
-    for _ in range(k - 1):
-        draws = torch.rand(n_init, candidates, generator=generator, dtype=x.dtype).to(x.device)
+    for draws in draws_of_all:
         cumulative = nearest.cumsum(1)
         chosen = torch.searchsorted(cumulative, draws * cumulative[:, -1:]).clamp_(max=len(x) - 1)
         options = torch.minimum(_squared_distances(x, x[chosen]), nearest[:, :, None])  # (r, n, c)
         best = options.sum(1).argmin(1)
-        restart = torch.arange(n_init, device=x.device)
         centers = torch.cat([centers, x[chosen[restart, best]][:, None, :]], 1)
         nearest = options[restart, :, best]
     return centers
 
 
-def _by_size(labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _by_size(labels: NDArray[np.int64], k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Renumber clusters, largest first, ties by first item; returns the old numbers and new labels."""
-    sizes = torch.bincount(labels, minlength=k)
-    first = torch.full((k,), len(labels), device=labels.device)
-    first = first.scatter_reduce(0, labels, torch.arange(len(labels), device=labels.device), "amin")
-    order = torch.argsort(sizes * (len(labels) + 1) - first, descending=True, stable=True)
-    place = torch.empty_like(order)
-    place[order] = torch.arange(k, device=labels.device)
+    sizes = np.bincount(labels, minlength=k)
+    first = np.full(k, len(labels))
+    first[labels[::-1]] = np.arange(len(labels) - 1, -1, -1)  # what is written last stays: the least
+    order = np.lexsort((first, -sizes))
+    place = np.empty_like(order)
+    place[order] = np.arange(k)
     return order, place[labels]
 
 
-_LLOYD = {"cpu": _lloyd_cpu, "cuda": _lloyd_cuda, "torch": _lloyd_torch}
+_IMPLEMENTATIONS: dict[str, Run] = {"cpu": _run_cpu, "cuda": _run_cuda, "torch": _run_torch}

@@ -12,11 +12,11 @@ from diptych.ops._nearest_search import Search
 
 METRICS = ("euclidean", "sqeuclidean", "cosine")
 
-# Below about so many multiplications all distances cost less than the preparations for bounds.
-_FEW = 1 << 19
+#: Below about so many multiplications all distances cost less than the preparations for bounds.
+FEW = 1 << 19
 
-# Below about so many a second thread costs more than it saves.
-_ALONE = 1 << 14
+#: Below about so many a second thread costs more than it saves.
+ALONE = 1 << 14
 
 # Groups looked at on a GPU beyond those that products put first, and memory for them.
 _MORE_GROUPS = 8
@@ -116,17 +116,10 @@ def knn(
 
 
 def _check_values(name: str, tensor: torch.Tensor, metric: str) -> None:
-    low, high = tensor.aminmax()
-    if metric != "cosine" and _LEAST <= max(-float(low), float(high)) <= _MOST:
-        return  # one pass will do: NaN and Inf are in no range
-    _checks.finite(name, tensor)
-    if metric != "cosine":
+    if metric == "cosine":
+        _checks.rows_with_a_direction(name, tensor)
+    elif not _LEAST <= _checks.peak(tensor) <= _MOST:  # NaN and Inf are in no range
         _checks.squarable(name, tensor)
-        return
-    zero = (tensor == 0).all(1)
-    if bool(zero.any()):
-        row = int(zero.nonzero()[0])
-        raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
 
 
 def _outputs(
@@ -176,7 +169,12 @@ def _unit_rows(x: torch.Tensor) -> torch.Tensor:
     return scaled / torch.linalg.vector_norm(scaled, dim=1, keepdim=True)
 
 
-def _run_cpu(
+def multiplications(n: int, m: int, d: int) -> int:
+    """About what all distances between n and m items and their selection cost."""
+    return n * m * (d + 16)
+
+
+def search(
     x: torch.Tensor,
     y: torch.Tensor | None,
     k: int,
@@ -185,14 +183,16 @@ def _run_cpu(
     distances: torch.Tensor,
     indices: torch.Tensor,
 ) -> None:
+    """Write the neighbors of checked CPU tensors."""
     if metric == "cosine":
-        x, y = _unit_rows(x), None if y is None else _unit_rows(y)
+        x = _products.unit_rows(x, torch.float64)
+        y = None if y is None else _products.unit_rows(y, torch.float64)
     x, y = x.contiguous(), None if y is None else y.contiguous()
     searched = x if y is None else y
     kind = (metric == "euclidean", 0.5 if metric == "cosine" else 1.0)
     n, m, d = len(x), len(searched), x.shape[1]
-    work = n * m * (d + 16)
-    if work <= _FEW:
+    work = multiplications(n, m, d)
+    if work <= FEW:
         _cpu.nearest_direct(
             numpy_view(x),
             numpy_view(searched),
@@ -200,7 +200,7 @@ def _run_cpu(
             *kind,
             numpy_view(distances),
             numpy_view(indices),
-            torch.get_num_threads() if work > _ALONE else 1,
+            torch.get_num_threads() if work > ALONE else 1,
         )
         return
     Search(x, y, k, exclude_self).run(kind, distances, indices)
@@ -289,4 +289,4 @@ def _run_faiss(
     indices.copy_(items)
 
 
-_IMPLEMENTATIONS = {"cpu": _run_cpu, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}
+_IMPLEMENTATIONS = {"cpu": search, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}

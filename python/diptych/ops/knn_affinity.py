@@ -50,20 +50,25 @@ def knn_affinity(
     """
     tensor = floating(to_tensor("affinity", affinity)).detach()
     _checks.square("affinity", tensor)
-    tags = to_tensor("labels", labels)
-    n = tensor.shape[0]
-    if tags.is_floating_point() or tags.dtype == torch.bool:
-        raise TypeError(f"labels: expected integers, found {tags.dtype}")
-    if tags.shape != (n,):
-        raise ValueError(f"labels: expected shape ({n},), found {tuple(tags.shape)}")
+    tags = checked_labels(labels, tensor.shape[0])
     _checks.same_device(affinity=tensor, labels=tags)
     _checks.integer("k", k, 1, _cpu.MAX_NEIGHBORS)
     if tensor.device.type == "cpu" if check is None else check:
         _checks.finite("affinity", tensor)
     run = choose("knn_affinity", tensor.device, backend, _IMPLEMENTATIONS)
-    scores, neighbors = run(tensor.contiguous(), tags.long().contiguous(), k)
+    scores, neighbors = run(tensor.contiguous(), tags, k)
     give_back = returner(affinity)
     return KnnAffinity(give_back(scores), give_back(neighbors))
+
+
+def checked_labels(labels: Array, n: int) -> torch.Tensor:
+    """View the clusters of n items as contiguous int64."""
+    tags = to_tensor("labels", labels)
+    if tags.is_floating_point() or tags.dtype == torch.bool:
+        raise TypeError(f"labels: expected integers, found {tags.dtype}")
+    if tags.shape != (n,):
+        raise ValueError(f"labels: expected shape ({n},), found {tuple(tags.shape)}")
+    return tags.long().contiguous()
 
 
 def reference(

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from diptych import _cpu
@@ -46,9 +47,10 @@ def lasso(
     Working sets of features grow by those that violate optimality, as in celer (Massias, Gramfort & Salmon
     2018). Their Gram matrices come once for all targets and folds that share them, a fold's training set
     being the sum of the other folds. On them runs coordinate descent (Friedman, Hastie & Tibshirani 2010,
-    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017) and Anderson extrapolation (Bertrand & Massias
-    2021). One product with all of x then gives every problem's gradient and gap. Small problems see all
-    features at once.
+    sec. 2.2) with gap-safe screening (Ndiaye et al. 2017), Anderson extrapolation (Bertrand & Massias 2021)
+    and Newton steps on the nonzero coefficients (least squares while their signs hold, as Osborne, Presnell &
+    Turlach 2000), which make nearly dependent features converge, too. One product with all of x then gives
+    every problem's gradient and gap. Small problems see all features at once.
 
     Args:
         x: (n, p) features, float32 or float64, by rows or by columns.
@@ -73,7 +75,8 @@ def lasso(
         p <= 256): O(n p K t) time per round, of which three or four are usual, and O(n u²) per target for the
         Gram matrices, or once for all targets where their sets overlap. Memory beyond the result:
         O(K t (n + p)) up to 300 MiB (targets are then solved in turns), O(n u + K u²) for each target solved
-        at once, and a copy of x if it is neither float32 nor float64 or lies in memory by neither axis.
+        at once, 16 MiB per thread (256 MiB on a GPU) for Newton steps, and a copy of x if it is neither
+        float32 nor float64 or lies in memory by neither axis.
         On a GPU every round waits for the device.
 
     Raises:
@@ -81,7 +84,7 @@ def lasso(
             with all of them, NaN or Inf, mixed devices.
         TypeError: Not an array of real numbers; folds not integers.
     """
-    features, targets = floating(to_tensor("x", x)).detach(), floating(to_tensor("y", y)).detach()
+    features, targets = _plain(to_tensor("x", x)), _plain(to_tensor("y", y))
     _checks.matrix("x", features)
     if targets.ndim not in (1, 2) or targets.numel() == 0:
         raise ValueError(f"y: expected shape (n,) or (n, t), found {tuple(targets.shape)}")
@@ -92,19 +95,18 @@ def lasso(
     columns = targets if targets.ndim == 2 else targets[:, None]
     weights = _weights(alpha, columns)
     training = _training(folds, features)
-    if features.device.type == "cpu" if check is None else check:
-        _checks.finite("x", features)
-        _checks.finite("y", targets)
+    if check is None:
+        check = features.device.type == "cpu"
     run = choose("lasso", features.device, backend, _IMPLEMENTATIONS)
-    coef, gap, passes, missed = run(features, columns, weights, training, tol, max_iter)
+    coef, gap, passes, missed = run(features, columns, weights, training, tol, max_iter, check)
     if missed:
         _warn(missed, gap, tol, max_iter)
     models, own = gap.shape[:1] if folds is not None else (), targets.shape[1:]
-    give_back = returner(x)
+    give_back = returner(x) if isinstance(coef, torch.Tensor) else _from_numpy(x)
     return LassoResult(
-        give_back(coef.view((*models, features.shape[1], *own))),
-        give_back(gap.view((*models, *own))),
-        give_back(passes.view((*models, *own))),
+        give_back(coef.reshape((*models, features.shape[1], *own))),
+        give_back(gap.reshape((*models, *own))),
+        give_back(passes.reshape((*models, *own))),
     )
 
 
@@ -148,12 +150,21 @@ def _gap(x: torch.Tensor, residual: torch.Tensor, w: torch.Tensor, alpha: float)
     return primal - (y.square().sum(0) - (y - dual).square().sum(0)) / (2 * n)
 
 
-def _weights(alpha: float | Array, y: torch.Tensor) -> torch.Tensor:
-    """The penalty of each target, (t,) float64."""
+def _plain(tensor: torch.Tensor) -> torch.Tensor:
+    return floating(tensor.detach() if tensor.requires_grad else tensor)
+
+
+def _from_numpy(x: Array) -> Callable[[np.ndarray], Array]:
+    """As ``returner``, of results in numpy."""
+    return torch.from_numpy if isinstance(x, torch.Tensor) else lambda array: array
+
+
+def _weights(alpha: float | Array, y: torch.Tensor) -> float | torch.Tensor:
+    """The penalty of all targets, or of each, (t,) float64."""
     t = y.shape[1]
     if isinstance(alpha, (int, float)):
         _checks.positive("alpha", alpha)
-        return torch.full((t,), alpha, dtype=torch.float64, device=y.device)
+        return alpha
     weights = to_tensor("alpha", alpha).detach().to(y.device, torch.float64)
     if weights.ndim > 0 and weights.shape != (t,):
         raise ValueError(f"alpha: expected a number or shape ({t},), found {tuple(weights.shape)}")
@@ -193,11 +204,12 @@ def _training(folds: int | Array | None, x: torch.Tensor) -> Training:
     return Training(n, starts, order, order.argsort())
 
 
-def _warn(missed: int, gap: torch.Tensor, tol: float, max_iter: int) -> None:
+def _warn(missed: int, gap: Any, tol: float, max_iter: int) -> None:
     from sklearn.exceptions import ConvergenceWarning
 
+    problems = gap.shape[0] * gap.shape[1]
     warnings.warn(
-        f"lasso: {missed} of {gap.numel()} problems not solved to a duality gap of {tol:.3g} |y|²/n within "
+        f"lasso: {missed} of {problems} problems not solved to a duality gap of {tol:.3g} |y|²/n within "
         f"max_iter = {max_iter} passes and the precision of the coefficients; the largest gap is "
         f"{float(gap.max()):.3g}. Raise max_iter, tol or alpha",
         ConvergenceWarning,
@@ -205,19 +217,25 @@ def _warn(missed: int, gap: torch.Tensor, tol: float, max_iter: int) -> None:
     )
 
 
-Solved = tuple[torch.Tensor, torch.Tensor, torch.Tensor, int]
+# Coefficients (K, p, t), gaps and passes (K, t), tensors or numpy arrays; and how many problems miss tol.
+Solved = tuple[Any, Any, Any, int]
 
 
 def _run_sets(
     solver: Solver,
     x: torch.Tensor,
     y: torch.Tensor,
-    alpha: torch.Tensor,
+    alpha: float | torch.Tensor,
     training: Training,
     tol: float,
     max_iter: int,
+    check: bool,
 ) -> Solved:
     """Solve as many targets at once as memory allows."""
+    if check:
+        _checks.finite("x", x)
+        _checks.finite("y", y)
+    alpha = torch.as_tensor(alpha, dtype=torch.float64, device=x.device).expand(y.shape[1])
     if not (x.is_contiguous() or x.T.is_contiguous()):
         x = x.contiguous()
     (n, p), t, models = x.shape, y.shape[1], len(training.folds)
@@ -236,26 +254,36 @@ def _run_sets(
 
 
 def _run_cpu(
-    x: torch.Tensor, y: torch.Tensor, alpha: torch.Tensor, training: Training, tol: float, max_iter: int
+    x: torch.Tensor,
+    y: torch.Tensor,
+    alpha: float | torch.Tensor,
+    training: Training,
+    tol: float,
+    max_iter: int,
+    check: bool,
 ) -> Solved:
-    (n, p), t, models = x.shape, y.shape[1], len(training.folds)
+    (n, p), t, models = x.shape, y.shape[1], len(training.starts) - 1
     if models * n * p * (p + t) > _SMALL:
-        return _run_sets(_solve_cpu, x, y, alpha, training, tol, max_iter)
-    coef = x.new_empty(models, p, t)
-    gap = torch.empty(models, t, dtype=torch.float64)
-    passes = torch.empty(models, t, dtype=torch.int32)
+        return _run_sets(_solve_cpu, x, y, alpha, training, tol, max_iter, check)
+    features = numpy_view(x.contiguous())
+    coef = np.empty((models, p, t), features.dtype)
+    gap, passes = np.empty((models, t)), np.empty((models, t), np.int32)
     missed = _cpu.lasso_small(
-        numpy_view(x.contiguous()),
-        numpy_view(y.double().contiguous()),
-        numpy_view(alpha),
+        features,
+        numpy_view(y.contiguous()),
+        np.asarray(alpha, np.float64),
         training.starts,
         None if training.order is None else numpy_view(training.order),
         tol,
         max_iter,
-        numpy_view(coef),
-        numpy_view(gap),
-        numpy_view(passes),
+        check,
+        coef,
+        gap,
+        passes,
     )
+    if missed < 0:
+        _checks.finite("x", x)
+        _checks.finite("y", y)
     return coef, gap, passes, missed
 
 
@@ -314,17 +342,20 @@ def _solve_cuda(subproblems: list[Subproblem], max_iter: int) -> None:
     flat, device = _flatten(subproblems), subproblems[0].gram.device
     matrices = [sub.gram for sub in subproblems]
     addresses = [matrices[group][model].data_ptr() for group, model in flat.models.tolist()]
-    features = len(flat.gradient)
+    problems, features = len(addresses), len(flat.gradient)
+    largest = max(len(matrix[0]) for matrix in matrices)
     kind = "float32" if matrices[0].dtype == torch.float32 else "float64"
     solve = getattr(cuda, f"lasso_{kind}")
     gram, starts = torch.tensor(addresses, device=device), flat.starts.to(device)
     with torch.cuda.device(device):
-        workspace = torch.empty(cuda.lasso_workspace(features), dtype=torch.uint8, device=device)
+        size = cuda.lasso_workspace(features, problems, largest)
+        workspace = torch.empty(size, dtype=torch.uint8, device=device)
         solve(
             gram.data_ptr(),
             starts.data_ptr(),
-            len(addresses),
+            problems,
             features,
+            largest,
             *(part.data_ptr() for part in flat[2:]),
             max_iter,
             workspace.data_ptr(),

@@ -1,11 +1,20 @@
 """Linear centred kernel alignment, plain and debiased, differentiable."""
 
+from collections.abc import Sequence
+
 import torch
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, floating, returner, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops._hsic import check_hsics, in_item_space, kept_products, linear_hsics, standardized
+from diptych.ops._hsic import (
+    check_hsics,
+    few_hsics,
+    in_item_space,
+    kept_products,
+    linear_hsics,
+    standardized,
+)
 from diptych.ops._precision import without_autocast
 
 
@@ -63,16 +72,15 @@ def linear_cka(
     least = 4 if debiased else 2
     if tensor_x.shape[0] < least:
         raise ValueError(f"x: expected at least {least} items, found {tensor_x.shape[0]}")
-    dtype = tensor_x.dtype
-    if tensor_y.dtype != dtype:
-        dtype = torch.promote_types(dtype, tensor_y.dtype)
+    if tensor_x.dtype != tensor_y.dtype:
+        dtype = torch.promote_types(tensor_x.dtype, tensor_y.dtype)
         tensor_x, tensor_y = tensor_x.to(dtype), tensor_y.to(dtype)
     if check is None:
         check = tensor_x.device.type == "cpu"
     run = choose("linear_cka", tensor_x.device, backend, {"torch": _run_torch})
-    cka, hsics = run(tensor_x, tensor_y, debiased)[:2]
+    cka, hsics = run(tensor_x, tensor_y, debiased)
     if check and not torch.compiler.is_compiling():
-        check_hsics(hsics, dtype, x=tensor_x, y=tensor_y)
+        check_hsics(hsics, x=tensor_x, y=tensor_y)
     return returner(x)(cka)
 
 
@@ -97,7 +105,9 @@ def unbiased_hsic(k: torch.Tensor, m: torch.Tensor) -> torch.Tensor:
     return total / (n * (n - 3))
 
 
-def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.Tensor, ...]:
+def _run_torch(
+    x: torch.Tensor, y: torch.Tensor, debiased: bool
+) -> tuple[torch.Tensor, torch.Tensor | Sequence[float]]:
     # The first call of any custom operator imports a thousand modules, which takes a second: where
     # nobody differentiates or compiles, the plain function does the same.
     differentiable = x.requires_grad or y.requires_grad
@@ -105,9 +115,12 @@ def _run_torch(x: torch.Tensor, y: torch.Tensor, debiased: bool) -> tuple[torch.
     if not keep and not torch.compiler.is_compiling():
         if differentiable:
             x, y = x.detach(), y.detach()
+        few = few_hsics(x, y, debiased)
+        if few is not None:
+            return torch.tensor(few[5], dtype=x.dtype), few
         hsics = linear_hsics(x, y, debiased).values
         return hsics[5].to(x.dtype), hsics
-    return _linear_cka(x, y, debiased, keep)
+    return _linear_cka(x, y, debiased, keep)[:2]
 
 
 _Five = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]

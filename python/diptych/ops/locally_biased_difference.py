@@ -97,7 +97,8 @@ def paired(
 def _ranks_or_distances(name: str, tensor: torch.Tensor) -> None:
     if tensor.numel() == 0:
         return
-    low, high = (bound.item() for bound in tensor.aminmax())
+    smallest, largest = tensor.aminmax()
+    low, high = smallest.item(), largest.item()
     if not math.isfinite(high - low):
         _checks.finite(name, tensor)
     if low < 0:

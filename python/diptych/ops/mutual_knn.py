@@ -6,7 +6,7 @@ from diptych import _cpu
 from diptych.ops import _checks, _products
 from diptych.ops._arrays import Array, floating, numpy_view, to_tensor
 from diptych.ops._dispatch import choose
-from diptych.ops.knn import knn
+from diptych.ops.knn import ALONE, FEW, multiplications, search
 
 
 def mutual_knn(
@@ -88,8 +88,14 @@ def reference(x: torch.Tensor, y: torch.Tensor, k: int) -> float:
 
 
 def _run_cpu(x: torch.Tensor, y: torch.Tensor, k: int) -> int:
-    near_x, near_y = (knn(z, k, backend="cpu", check=False).indices for z in (x, y))
-    return _cpu.common_indices(numpy_view(near_x), numpy_view(near_y), torch.get_num_threads())
+    work = multiplications(len(x), len(x), max(x.shape[1], y.shape[1]))
+    if work <= FEW and x.dtype == y.dtype:
+        views = numpy_view(x.contiguous()), numpy_view(y.contiguous())
+        return _cpu.common_neighbors(*views, k, torch.get_num_threads() if work > ALONE else 1)
+    near = torch.empty(2, len(x), k, dtype=torch.int64)
+    for z, indices in ((x, near[0]), (y, near[1])):
+        search(z, None, k, "euclidean", True, torch.empty(len(x), k, dtype=z.dtype), indices)
+    return _cpu.common_indices(numpy_view(near[0]), numpy_view(near[1]), torch.get_num_threads())
 
 
 def _run_torch(x: torch.Tensor, y: torch.Tensor, k: int) -> torch.Tensor:

@@ -117,7 +117,7 @@ def _run_cpu(
     ranks, own = numpy_view(out), None if items is None else numpy_view(items)
     if not given_distances and out.numel() * tensor.shape[1] <= _products.TINY:
         asked = tensor if items is None else tensor[items]
-        tensor, given_distances = _products.direct_distances(asked, tensor, squared=True), True
+        tensor, given_distances = _products.direct_distances(asked, tensor, root=False), True
     if given_distances:
         _cpu.ranks(numpy_view(tensor.contiguous()), own, ranks, threads)
         return

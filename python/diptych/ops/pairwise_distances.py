@@ -60,7 +60,7 @@ def pairwise_distances(
     if check is None:
         check = tensor_x.device.type == "cpu"
     if check:
-        usable = _usable_for_cosine if metric == "cosine" else _checks.squarable
+        usable = _checks.rows_with_a_direction if metric == "cosine" else _checks.squarable
         usable("x", tensor_x)
         if y is not None:
             usable("y", tensor_y)
@@ -94,7 +94,7 @@ def _run_cpu(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Te
         return
     n, m = out.shape
     if n * m * x.shape[1] <= _products.TINY:
-        _products.direct_distances(x, x if y is None else y, metric == "sqeuclidean", out)
+        _products.direct_distances(x, x if y is None else y, root=metric == "euclidean", out=out)
         return
     if y is None:
         both = left = right = _products.centered(x)
@@ -119,10 +119,10 @@ def _epilogue(products: torch.Tensor, norms_x: torch.Tensor, norms_y: torch.Tens
 
 def _cosine(x: torch.Tensor, y: torch.Tensor | None, out: torch.Tensor) -> None:
     """One minus the product of unit rows, which is half their squared distance."""
-    right = _unit_rows(x if y is None else y)
-    left = right if y is None else _unit_rows(x)
+    right = _products.unit_rows(x if y is None else y)
+    left = right if y is None else _products.unit_rows(x)
     if out.numel() * x.shape[1] <= _products.TINY:
-        _products.direct_distances(left, right, squared=True, out=out).div_(2)
+        _products.direct_distances(left, right, root=False, factor=0.5, out=out)
         return
     _products.product(left / 2, right.T, out=out)
     halves = out.new_full((max(out.shape),), 0.5)
@@ -151,14 +151,6 @@ def _run_triton(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch
 
 def _run_torch(x: torch.Tensor, y: torch.Tensor | None, metric: str, out: torch.Tensor) -> None:
     out.copy_(reference(x, y, metric))
-
-
-def _usable_for_cosine(name: str, tensor: torch.Tensor) -> None:
-    _checks.finite(name, tensor)
-    peaks = torch.linalg.vector_norm(tensor, math.inf, 1)
-    if peaks.min().item() == 0:
-        row = int((peaks == 0).nonzero()[0])
-        raise ValueError(f"{name}: row {row} is all zero, its cosine distance is not defined")
 
 
 _IMPLEMENTATIONS = {"cpu": _run_cpu, "triton": _run_triton, "torch": _run_torch}

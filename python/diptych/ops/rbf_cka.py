@@ -83,7 +83,7 @@ def rbf_cka(
     result = run(tensor_x, tensor_y, float(sigma), bandwidth == "median", debiased)
     if check:
         _check_rates(result[2])
-        check_hsics(result[1], dtype, x=tensor_x, y=tensor_y)
+        check_hsics(result[1], x=tensor_x, y=tensor_y)
     return returner(x)(result[0])
 
 

@@ -14,6 +14,9 @@ from diptych.ops.difference_affinity import check_parameters
 from diptych.ops.locally_biased_difference import paired
 from diptych.ops.packed_affinity import differences
 
+#: Pairs of each item that are kept where nothing else is asked for: benchmarks/results/sampled.csv.
+NEIGHBORS, SAMPLES = 128, 1024
+
 # Candidates looked up at once on a device without a kernel of its own.
 _SCRATCH = 1 << 22
 
@@ -70,8 +73,8 @@ class SampledAffinity:
     def __init__(
         self,
         n: int,
-        neighbors: int = 128,
-        samples: int = 1024,
+        neighbors: int = NEIGHBORS,
+        samples: int = SAMPLES,
         gamma: float = 0.1,
         beta: float = 5.0,
         *,

@@ -6,6 +6,7 @@ from functools import partial
 from operator import matmul
 from typing import Any, NamedTuple, TypeAlias
 
+import numpy as np
 import torch
 
 from diptych import _cpu
@@ -20,6 +21,9 @@ Affinity: TypeAlias = torch.Tensor | AffinityOperator
 
 #: (n, n) affinity and (n, k) vectors to their product.
 Multiply: TypeAlias = Callable[[Affinity, torch.Tensor], torch.Tensor]
+
+#: (n, n) affinity and a number of components to coordinates and eigenvalues, float64.
+Dense: TypeAlias = Callable[[torch.Tensor, int], tuple[torch.Tensor, torch.Tensor]]
 
 # Vectors multiplied at once: a pass over the affinity costs little more for 16 vectors than for one.
 _BLOCK = 16
@@ -95,16 +99,16 @@ def spectral_embedding(
     return SpectralEmbedding(give_back(coordinates), give_back(eigenvalues), residual, passes)
 
 
-def reference(affinity: Affinity, n_components: int) -> tuple[torch.Tensor, torch.Tensor]:
+def reference(affinity: torch.Tensor, n_components: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition: coordinates and eigenvalues from a dense eigendecomposition in float64."""
-    n, device = affinity.shape[0], affinity.device
-    if not isinstance(affinity, torch.Tensor):
-        affinity = affinity @ torch.eye(n, dtype=affinity.dtype, device=device)
-    operator = _NormalizedAffinity(affinity.double())
-    identity = torch.eye(n, dtype=torch.float64, device=device)
-    values, vectors = torch.linalg.eigh(operator(identity))
+    matrix = affinity.to(torch.float64, copy=True, memory_format=torch.contiguous_format).fill_diagonal_(0)
+    degrees = matrix.sum(1)
+    isolated = degrees <= 0
+    scale = degrees.rsqrt().masked_fill_(isolated, 1)
+    matrix.mul_(scale).mul_(scale[:, None]).diagonal().copy_(isolated)
+    values, vectors = torch.linalg.eigh(matrix)
     values, vectors = values.flip(0)[:n_components], vectors.flip(1)[:, :n_components]
-    return _fix_signs(vectors) * operator.scale[:, None], values
+    return _fix_signs(vectors).mul_(scale[:, None]), values
 
 
 def checked_affinity(affinity: Array, check: bool | None) -> Affinity:
@@ -167,11 +171,16 @@ class _NormalizedAffinity:
 
 
 def _embed(
-    affinity: Affinity, k: int, seed: int, tolerance: float, multiply: Multiply = matmul
+    affinity: Affinity,
+    k: int,
+    seed: int,
+    tolerance: float,
+    multiply: Multiply = matmul,
+    dense: Dense = reference,
 ) -> tuple[torch.Tensor, torch.Tensor, float, int]:
     n = affinity.shape[0]
     if n <= max(_DENSE, 8 * k):
-        coordinates, values = reference(affinity, k)
+        coordinates, values = dense(_as_matrix(affinity), k)
         return coordinates.to(affinity.dtype), values.to(affinity.dtype), 0.0, 1
     operator = _NormalizedAffinity(affinity, multiply)
     generator = torch.Generator().manual_seed(seed)
@@ -190,12 +199,37 @@ def _embed(
     )
 
 
+def _as_matrix(affinity: Affinity) -> torch.Tensor:
+    if isinstance(affinity, torch.Tensor):
+        return affinity
+    return affinity @ torch.eye(affinity.shape[0], dtype=affinity.dtype, device=affinity.device)
+
+
 def row_sums(affinity: Affinity) -> torch.Tensor:
     """The sum of each row, (n,)."""
     if isinstance(affinity, torch.Tensor):
         return affinity.sum(1)
     ones = torch.ones(affinity.shape[0], 1, dtype=affinity.dtype, device=affinity.device)
     return (affinity @ ones)[:, 0]
+
+
+def _dense(affinity: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The definition, by numpy on the CPU: on a few items a call of torch costs more than it computes."""
+    matrix = affinity.numpy().astype(np.float64, order="C")
+    np.fill_diagonal(matrix, 0)
+    degrees = matrix.sum(1)
+    isolated = degrees <= 0
+    degrees[isolated] = 1
+    scale = 1 / np.sqrt(degrees)
+    matrix *= scale
+    matrix *= scale[:, None]
+    matrix[isolated, isolated] = 1
+    # torch's LAPACK: numpy's would wake a second pool of threads.
+    values, vectors = (z.numpy() for z in torch.linalg.eigh(torch.from_numpy(matrix)))
+    leading = vectors[:, ::-1][:, :k]
+    largest = np.take_along_axis(leading, np.abs(leading).argmax(0)[None], 0)
+    coordinates = leading * np.copysign(scale[:, None], largest)
+    return torch.from_numpy(coordinates), torch.from_numpy(values[::-1][:k].copy())
 
 
 def _lanczos(
@@ -266,10 +300,10 @@ def _cholesky_qr(columns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 def _fix_signs(vectors: torch.Tensor) -> torch.Tensor:
     """Make the entry of largest size in each column positive."""
     largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-    return vectors * torch.where(largest < 0, -1, 1).to(vectors.dtype)
+    return vectors * torch.ones_like(largest).copysign_(largest)
 
 
 _IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
-    "cpu": partial(_embed, multiply=thin_product),
+    "cpu": partial(_embed, multiply=thin_product, dense=_dense),
     "torch": _embed,
 }

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from diptych.plots.projection import Projection, project
-from diptych.plots.style import ACCENTS, INK, QUIET, REST_COLOR, Side, cluster_color, short
+from diptych.plots.style import ACCENTS, INK, QUIET, REST_COLOR, SIDES, cluster_color, short
 from diptych.rdx.results import Explanations, RDXResult
 
 
@@ -31,9 +31,8 @@ def pca_panels(result: RDXResult, projections: tuple[Projection, Projection] | N
         projections = first, project(result.embeddings[1], like=first)
     figure = Figure(figsize=(11, 11), layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
-    sides: tuple[Side, Side] = ("a", "b")
     rows: Any = figure.subfigures(2, 1, hspace=0.04)
-    for row, accent_of, direction in zip(rows, sides, result.directions, strict=True):
+    for row, accent_of, direction in zip(rows, SIDES, result.directions, strict=True):
         source, other, explanations = direction
         row.suptitle(
             f"What {short(source)} groups together and {short(other)} does not",
@@ -42,7 +41,7 @@ def pca_panels(result: RDXResult, projections: tuple[Projection, Projection] | N
             fontweight="bold",
             parse_math=False,
         )
-        panels = zip(row.subplots(1, 2), sides, result.names, projections, strict=True)
+        panels = zip(row.subplots(1, 2), SIDES, result.names, projections, strict=True)
         for ax, side, name, projection in panels:
             _draw_map(ax, projection, explanations)
             ax.set_title(short(name), color=ACCENTS[side], fontsize=12, parse_math=False)

@@ -8,6 +8,7 @@ Explanations are numbered wherever they are coloured, so that colour is never th
 from typing import Literal
 
 Side = Literal["a", "b"]
+SIDES: tuple[Side, Side] = ("a", "b")
 
 ACCENTS: dict[Side, str] = {"a": "#1767a8", "b": "#b8500f"}
 CLUSTER_COLORS = (

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from diptych.rdx.align import Alignment, align_by_cka
 from diptych.rdx.method import compare
+from diptych.rdx.planning import Plan, plan
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 from diptych.rdx.score import binary_success_rate
 from diptych.rdx.sweep import gamma_sweep
@@ -20,12 +21,14 @@ __all__ = [
     "ConceptBottleneck",
     "Explanations",
     "Parameters",
+    "Plan",
     "RDXResult",
     "align_by_cka",
     "binary_success_rate",
     "compare",
     "concept_recovery",
     "gamma_sweep",
+    "plan",
     "remove_concept",
 ]
 

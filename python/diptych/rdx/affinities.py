@@ -1,16 +1,15 @@
-"""From two representations to the affinities of both directions: two matrices, or packed while streaming."""
+"""From two representations to the affinities of both directions: two matrices."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 
 from diptych import ops
 from diptych._progress import Stages
-from diptych.ops import _products
-from diptych.ops.mutual_knn import common_neighbors
-from diptych.rdx.distances import DistanceRows, distance_matrix
+from diptych.rdx.distances import distance_matrix
 from diptych.rdx.results import Parameters
+from diptych.rdx.team import TeamDirection
 
 MUTUAL_NEIGHBORS = 10
 
@@ -18,13 +17,10 @@ MUTUAL_NEIGHBORS = 10
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 #: Affinities whose entries can be looked up.
-LookedUp = torch.Tensor | ops.PackedDirection | ops.SampledDirection
+LookedUp = torch.Tensor | ops.PackedDirection | ops.SampledDirection | TeamDirection
 
 #: From items (k,) to the affinities (k, k) among them.
 Exact = Callable[[torch.Tensor], torch.Tensor]
-
-# Bytes of each representation's block of rows in work.
-BLOCK_BYTES = 1 << 27
 
 
 @dataclass
@@ -62,57 +58,6 @@ def dense_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages) -> Af
     return Affinities(sides, None, mutual, _mean_size(sides[0]), _is_flat(sides[0]))
 
 
-def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages) -> Affinities:
-    """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
-    stages.enter("distances")
-    n, device = len(pair[0]), pair[0].device
-    near = NearRows(pair, p)
-    packed = ops.PackedAffinity(
-        n, gamma(p, n), p.beta, difference=p.difference, offset=offset(p), device=device
-    )
-    size = torch.zeros((), dtype=torch.float64, device=device)
-    common: int | torch.Tensor = 0
-    counts = from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
-    for start, stop in _products.row_blocks(n, n, 4, BLOCK_BYTES):
-        near_a, near_b = near(slice(start, stop))
-        size += packed.write(start, near_a, near_b, check=False).sum()
-        if counts:
-            common = common + common_neighbors(near_a, near_b, MUTUAL_NEIGHBORS)
-        stages.advance((stop - start) / n)
-    mutual = float(common) / (n * MUTUAL_NEIGHBORS) if counts else mutual_knn(raw)
-    stages.enter("affinity")
-    packed.fold()
-
-    def exact(side: int, items: torch.Tensor) -> torch.Tensor:
-        return difference_affinity(*near.among(items), packed.gamma, p)[side]
-
-    mean = p.beta * float(size) / n
-    sides = packed.directions
-    return Affinities(
-        sides, (lambda items: exact(0, items), lambda items: exact(1, items)), mutual, mean, mean == 0
-    )
-
-
-class NearRows:
-    """Rows of both representations' distances, ready to be differenced."""
-
-    def __init__(self, pair: Pair, p: Parameters) -> None:
-        self._sides = [DistanceRows(x, p.distance, published=published(p)) for x in pair]
-        self._scales = [_largest(side) if needs_scale(p) else None for side in self._sides]
-
-    def __call__(self, items: torch.Tensor | slice) -> Pair:
-        """The rows of some items, (rows, n) each."""
-        return self._scaled(side(items) for side in self._sides)
-
-    def among(self, items: torch.Tensor) -> Pair:
-        """Distances (k, k) among a few items (k,)."""
-        return self._scaled(side.among(items) for side in self._sides)
-
-    def _scaled(self, near: Iterable[torch.Tensor]) -> Pair:
-        a, b = (x if scale is None else x.div_(scale) for x, scale in zip(near, self._scales, strict=True))
-        return a, b
-
-
 def difference_affinity(near_a: torch.Tensor, near_b: torch.Tensor, gamma: float, p: Parameters) -> Pair:
     """Affinities of both directions, written over the distances."""
     return ops.difference_affinity(
@@ -147,11 +92,6 @@ def gamma(p: Parameters, n: int) -> float:
 def needs_scale(p: Parameters) -> bool:
     """Whether distances, to be subtracted, must first be divided by their largest."""
     return p.difference == "subtraction" and p.distance != "neighborhood"
-
-
-def _largest(rows: DistanceRows) -> torch.Tensor:
-    blocks = _products.row_blocks(rows.n, rows.n, 4)
-    return torch.stack([rows(slice(*block)).max() for block in blocks]).max()
 
 
 def from_ranks(p: Parameters) -> bool:

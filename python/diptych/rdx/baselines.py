@@ -13,7 +13,8 @@ from sklearn.cluster import KMeans
 from sklearn.decomposition import NMF, PCA
 
 from diptych.estimators import ConvexNMF, SemiNMF, SparseAutoencoder, maximum_sampling
-from diptych.estimators._checks import check_finite, check_integer
+from diptych.ops import _checks
+from diptych.ops._arrays import to_tensor
 
 Method = Literal["pca", "nmf", "convex-nmf", "semi-nmf", "sae", "kmeans"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -78,8 +79,8 @@ def estimator_for(
     if method == "pca":
         if k > values.shape[1]:
             raise ValueError(
-                f"n_explanations is {k}, wanted at most the number of features, {values.shape[1]}, "
-                'for method "pca"'
+                f"n_explanations: expected at most the number of features, {values.shape[1]}, "
+                f'for method "pca", found {k}'
             )
         return PCA(k, random_state=seed)
     if method == "nmf" and values.min() >= 0:
@@ -92,17 +93,14 @@ def estimator_for(
         return SparseAutoencoder(k, random_state=seed, progress=progress)
     if method == "kmeans":
         return KMeans(k, n_init=10, random_state=seed)
-    raise ValueError(f"method is {method!r}, wanted one of {', '.join(METHODS)}")
+    raise ValueError(f"method: expected one of {', '.join(METHODS)}, found {method!r}")
 
 
 def _checked(x: ArrayLike, n_explanations: int, grid_size: int) -> NDArray[Any]:
     values = np.asarray(x)
-    if values.dtype.kind not in "fiub":
-        raise TypeError(f"x has dtype {values.dtype}, wanted real numbers")
-    if values.ndim != 2 or values.size == 0:
-        raise ValueError(f"x has shape {values.shape}, wanted (n_items, n_features), neither zero")
-    check_finite("x", values)
-    for name, number in (("n_explanations", n_explanations), ("grid_size", grid_size)):
-        if check_integer(name, number, at_least=1) > len(values):
-            raise ValueError(f"{name} is {number}, wanted at most the number of items, {len(values)}")
+    tensor = to_tensor("x", values)
+    _checks.matrix("x", tensor)
+    _checks.finite("x", tensor)
+    _checks.integer("n_explanations", n_explanations, 1, len(values))
+    _checks.integer("grid_size", grid_size, 1, len(values))
     return values if values.dtype in (np.float32, np.float64) else values.astype(np.float64)

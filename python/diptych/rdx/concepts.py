@@ -26,7 +26,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.validation import check_is_fitted
 
 from diptych._progress import track
-from diptych.estimators._checks import check_integer, check_items, check_real
+from diptych.estimators._items import checked_items
+from diptych.ops import _checks
 
 
 class ConceptBottleneck(TransformerMixin, BaseEstimator):
@@ -99,14 +100,14 @@ class ConceptBottleneck(TransformerMixin, BaseEstimator):
                 with no weights (``alpha`` too large).
         """
         self._check_settings()
-        embeddings = check_items(self, X, reset=True)
+        embeddings = checked_items(self, X, reset=True)
         labels = _binary("y", y, len(embeddings))
         self.concepts_ = _names(names, labels.shape[1])
         self.base_rates_ = labels.mean(axis=0)
         for name, count in zip(self.concepts_, labels.sum(axis=0), strict=True):
             if min(count, len(labels) - count) < 2:
                 raise ValueError(
-                    f"y: concept {name!r} is in {count} of {len(labels)} items, wanted at least 2 "
+                    f"y: concept {name!r} is in {count} of {len(labels)} items, expected at least 2 "
                     "items with it and 2 without"
                 )
         self._scaler = StandardScaler().fit(embeddings)
@@ -126,7 +127,7 @@ class ConceptBottleneck(TransformerMixin, BaseEstimator):
             ValueError: The embeddings have another length or values that are not finite.
         """
         check_is_fitted(self, "coef_")
-        items = self._scaler.transform(check_items(self, X, reset=False)).astype(np.float64)
+        items = self._scaler.transform(checked_items(self, X, reset=False)).astype(np.float64)
         return items @ self.coef_.T + self.intercept_
 
     def get_feature_names_out(self, input_features: object = None) -> NDArray[np.object_]:
@@ -171,12 +172,12 @@ class ConceptBottleneck(TransformerMixin, BaseEstimator):
             self.auc_[concept] = roc_auc_score(has, scores)
 
     def _check_settings(self) -> None:
-        check_real("alpha", self.alpha, positive=True)
-        check_integer("max_iter", self.max_iter, at_least=1)
-        if check_real("l1_ratio", self.l1_ratio) > 1:
-            raise ValueError(f"l1_ratio is {self.l1_ratio}, wanted 0 to 1")
-        if check_real("share_held_out", self.share_held_out) >= 1:
-            raise ValueError(f"share_held_out is {self.share_held_out}, wanted 0 or more, below 1")
+        _checks.positive("alpha", self.alpha)
+        _checks.integer("max_iter", self.max_iter, 1)
+        _checks.within("l1_ratio", self.l1_ratio, 0, 1)
+        _checks.real("share_held_out", self.share_held_out)
+        if not 0 <= self.share_held_out < 1:
+            raise ValueError(f"share_held_out: expected 0 or more and below 1, found {self.share_held_out}")
 
 
 @dataclass(frozen=True)

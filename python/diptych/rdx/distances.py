@@ -6,6 +6,7 @@ import torch
 
 from diptych import ops
 from diptych.ops import _products
+from diptych.ops._meter import OFF, Meter
 from diptych.ops._rank_rows import RankRows
 
 DISTANCES = ("neighborhood", "max", "local")
@@ -71,11 +72,13 @@ class DistanceRows:
     O(n² d) time, when the object is made.
     """
 
-    def __init__(self, x: torch.Tensor, distance: str, *, published: bool = False) -> None:
+    def __init__(
+        self, x: torch.Tensor, distance: str, *, published: bool = False, meter: Meter = OFF
+    ) -> None:
         self.n, self._distance, self._published = len(x), distance, published
         if distance != "neighborhood":
             x = _products.centered(x).float()  # before float32 loses what a large offset leaves
-        self._ranks = RankRows(x)
+        self._ranks = RankRows(x, meter)
         self._largest = torch.tensor(0.0)
         self._scales: torch.Tensor | None = None
         blocks = _products.row_blocks(self.n, self.n, 4)

@@ -2,36 +2,32 @@
 
 import os
 from dataclasses import replace
-from typing import Any, TypeAlias
 
 import torch
 
 from diptych import ops
 from diptych._progress import Stages
-from diptych.embed import load_embedding
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, to_tensor
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
-from diptych.ops.sampled_affinity import check_sample
-from diptych.rdx.affinities import Affinities, dense_affinities, packed_affinities
+from diptych.ops.packed_affinity import STEPS
+from diptych.ops.sampled_affinity import NEIGHBORS, SAMPLES, check_sample
+from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
+from diptych.rdx.checkpoint import load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.grids import CONVENTIONS
+from diptych.rdx.inputs import Ids, Source, load_pair
+from diptych.rdx.job import as_numpy, leading, prepared, received, versions
+from diptych.rdx.planning import PRECISIONS
+from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
-from diptych.rdx.sampled import NEIGHBORS, SAMPLES, sampled_affinities
+from diptych.rdx.sampled import sampled_affinities
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
-
-#: An embedding matrix, or the path of a file that holds one.
-Source: TypeAlias = Array | str | os.PathLike[str]
-
-_AFFINITIES = {"float32": dense_affinities, "int8": packed_affinities, "sampled": sampled_affinities}
+from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
+from diptych.rdx.team import Team
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
-PRECISIONS = ("auto", "float32", "int8", "sampled")
-
-# Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
-_FLOAT32_ITEMS = 10_000
 
 # Mean size of F - 1 below which a difference may be rounding: 5,000 embeddings and their rotated copy in
 # float32 lie 2e-7 apart, two networks a single optimiser step apart 4e-3.
@@ -58,6 +54,11 @@ def compare(
     precision: str = "auto",
     neighbors: int | None = None,
     samples: int | None = None,
+    ids: Ids = "auto",
+    workspace: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    profile: bool = False,
+    distributed: bool = False,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> RDXResult:
@@ -68,7 +69,9 @@ def compare(
     items that one representation alone holds together.
 
     Args:
-        a: (n, d_a) embeddings: numpy, torch, cupy, or a path to .npy, .npz, .safetensors or .pt.
+        a: (n, d_a) embeddings: numpy, torch, cupy, one opened by :func:`diptych.embed.open_embedding`, or a
+            path to .npy, .npz, .safetensors, .pt or a folder of shards. Files and memory maps are read into
+            memory, half precision a block at a time.
         b: (n, d_b) embeddings of the same items in the same order.
         n_explanations: Explanations per direction, m; n must be above it.
         grid_size: Items per grid, 1 to 257.
@@ -85,11 +88,23 @@ def compare(
         seed: Of clustering and alignment; the result is the same for a seed.
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
-            n = 10,000. ``"sampled"``, for n beyond that, holds a few pairs of each item, estimates the rest,
-            and looks at the most promising grids again, exactly; see :class:`diptych.ops.SampledAffinity`.
+            n = 10,000 where it fits and no workspace is given. ``"sampled"``, for n beyond that, holds a few
+            pairs of each item, estimates the rest, and looks at the most promising grids again, exactly; see
+            :class:`diptych.ops.SampledAffinity`.
         neighbors: K, nearest neighbors of each item in either representation that are surely kept when
             sampled; default 128. Given, it asks for ``"sampled"``.
         samples: S, at least so many of an item's other pairs are kept; default 1024. Likewise.
+        ids: Ids of the items, which must be the same in the same order where both sides have them:
+            ``"auto"`` takes those that :func:`diptych.embed.find_ids` finds beside files, a pair of arrays or
+            paths (either may be None) gives those of a and of b, None looks for none.
+        workspace: Folder for what is finished, so that a job that was killed can be resumed, and for the
+            affinities themselves where memory is short. Needs ``"int8"``; up to 2 n² bytes, of which some
+            hundred KB stay behind until the folder is removed.
+        resume: Go on with what the workspace holds.
+        profile: Measure what each part of the work does beside what the machine can do: see
+            :attr:`RDXResult.profile`.
+        distributed: Share the work among the processes of torch.distributed's default group, all of which
+            make this call with the same arguments and get the same result. Needs ``"int8"``.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -103,9 +118,13 @@ def compare(
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
-            of range, a file that cannot be read; the message names the argument.
+            of range, a file that cannot be read or is cut short meanwhile, ids that differ (the first place
+            is told); the message names the argument or the file.
         TypeError: Not an array of real numbers, an option of another type.
         FileNotFoundError: No such file.
+        FileExistsError: The workspace holds an unfinished job and ``resume`` was not asked for.
+        MemoryError: It does not fit; the message tells what would.
+        RuntimeError: ``distributed`` without a process group, or a process of it died.
     """
     parameters = _checked_parameters(
         Parameters(
@@ -124,41 +143,77 @@ def compare(
             samples,
         )
     )
-    loaded = _load("a", a, device), _load("b", b, device)
+    loaded, known_ids = load_pair(a, b, ids, device)
     _check_pair(*loaded, parameters)
-    if parameters.precision == "auto":
-        precision = "float32" if len(loaded[0]) <= _FLOAT32_ITEMS else "int8"
-        parameters = replace(parameters, precision=precision)
-    with Stages(_COSTS, enabled=progress) as stages:
+    team = Team(loaded[0].device) if distributed else None
+    parameters, means = prepared(parameters, loaded, workspace, resume, profile, progress, team)
+    with Stages(_COSTS, enabled=progress and (team is None or team.leads)) as stages:
         raw = first, second = safely_scaled(loaded[0]), safely_scaled(loaded[1])
         if align is not None:
             stages.enter("align")
             first, second = _aligned(first, second, align, parameters.seed)
-        affinities = _AFFINITIES[parameters.precision]((first, second), raw, parameters, stages)
-        found = []
-        for side, (stage, source) in enumerate((("explain A", first), ("explain B", second))):
-            stages.enter(stage)
-            found.append(_sample(affinities, side, source, parameters))
-        stages.enter("score")
-        sides = [
-            _explanations(sample, pair, raw_pair, parameters)
-            for sample, pair, raw_pair in (
-                (found[0], (first, second), raw),
-                (found[1], (second, first), (raw[1], raw[0])),
-            )
-        ]
-        cka = float(ops.linear_cka(raw[0], raw[1], check=False))
-    return RDXResult(
+        if team is not None and not team.leads:
+            assist((first, second), parameters, stages, means, team)
+            return received(team, loaded)
+        with leading(team):
+            found, mutual = _explained((first, second), raw, parameters, stages, means, team)
+            stages.enter("score")
+            sides = [
+                _explanations(sample, pair, raw_pair, parameters)
+                for sample, pair, raw_pair in (
+                    (found[0], (first, second), raw),
+                    (found[1], (second, first), (raw[1], raw[0])),
+                )
+            ]
+            cka = float(ops.linear_cka(raw[0], raw[1], check=False))
+    result = RDXResult(
         a=sides[0],
         b=sides[1],
         parameters=parameters,
-        # The arrays as they came: float embeddings are not copied.
-        embeddings=(loaded[0].cpu().numpy(), loaded[1].cpu().numpy()),
+        # The arrays as they came: float embeddings in memory are not copied.
+        embeddings=as_numpy(loaded),
         cka=cka,
-        mutual_knn=affinities.mutual_knn,
+        mutual_knn=mutual,
         seconds=stages.seconds,
-        versions=_versions(),
+        versions=versions(),
+        profile=measured_parts(means.meter, first.device) if profile else [],
+        ids=known_ids,
     )
+    if team is not None:
+        team.spread_bytes(result.to_bytes(embeddings=False))
+    return result
+
+
+def _explained(
+    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means, team: Team | None
+) -> tuple[list[Sample], float]:
+    """The groups of both directions, and the share of mutual neighbors; from the workspace what it has."""
+    stored = [load_sample(means.checkpoint, side) for side in (0, 1)]
+    if stored[0] is not None and stored[1] is not None:
+        return [stored[0].sample, stored[1].sample], stored[0].mutual_knn
+    if team is not None:
+        affinities = team_affinities(pair, raw, p, stages, means, team)
+    elif p.precision == "int8":
+        affinities = packed_affinities(pair, raw, p, stages, means)
+    elif p.precision == "sampled":
+        affinities = sampled_affinities(pair, raw, p, stages, means)
+    else:
+        affinities = dense_affinities(pair, raw, p, stages)
+    samples = []
+    for side, stage in enumerate(("explain A", "explain B")):
+        stages.enter(stage)
+        earlier = stored[side]
+        if earlier is None:
+            samples.append(_sample(affinities, side, pair[side], p))
+            save_sample(means.checkpoint, side, samples[side], affinities.mutual_knn)
+        else:
+            samples.append(earlier.sample)
+    mutual = affinities.mutual_knn
+    if means.checkpoint is not None:
+        means.checkpoint.remove("rows-")
+        if means.mapped is not None:
+            means.mapped.unlink()
+    return samples, mutual
 
 
 def _checked_parameters(p: Parameters) -> Parameters:
@@ -201,26 +256,7 @@ def _with_sample(p: Parameters) -> Parameters:
     return replace(p, precision="sampled", neighbors=int(neighbors), samples=int(samples))
 
 
-def _load(name: str, source: Source, device: str | torch.device | None) -> torch.Tensor:
-    array = load_embedding(source) if isinstance(source, str | os.PathLike) else source
-    tensor = floating(to_tensor(name, array)).detach()
-    tensor = tensor if device is None else tensor.to(_checked_device(device))
-    _checks.matrix(name, tensor)
-    _checks.finite(name, tensor)
-    if bool((tensor == tensor[0]).all()):
-        raise ValueError(f"{name}: all items have the same embedding, there is nothing to compare")
-    return tensor
-
-
-def _checked_device(device: str | torch.device) -> torch.device:
-    try:
-        return torch.empty(0, device=device).device
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise ValueError(f"device: cannot compute on {device!r}: {error}") from error
-
-
 def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
-    _checks.same_rows("a", a, "b", b)
     _checks.same_device(a=a, b=b)
     _checks.item_count("a", len(a))
     if p.n_explanations + 1 > len(a):
@@ -244,10 +280,10 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         labels = torch.full((len(affinity),), -1, device=affinity.device)
         note = "The two representations order all neighbors alike: there is no difference to explain."
         return Sample([], labels, torch.empty(0), [note])
+    exact = None if affinities.exact is None else affinities.exact[side]
     if p.sampling == "pagerank":
-        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size)
+        sample = pagerank_sample(affinity, p.n_explanations, p.grid_size, exact)
     else:
-        exact = None if affinities.exact is None else affinities.exact[side]
         sample = spectral_sample(
             affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
         )
@@ -255,6 +291,12 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
         sample.notes.append(
             f"The two representations order nearly all neighbors alike (affinities differ from 1 by "
             f"{affinities.size:.1e} in the mean): these groups may show no more than rounding."
+        )
+    elif p.precision == "int8" and affinities.size < p.beta / (2 * STEPS):
+        sample.notes.append(
+            f"The differences are {affinities.size / p.beta:.1e} in the mean, below half a step of "
+            f"precision='int8' ({0.5 / STEPS:.1e}): these groups may show no more than rounding, which "
+            f"precision='float32' would tell."
         )
     return sample
 
@@ -276,10 +318,3 @@ def _explanations(
         raw_bsr=raw,
         notes=sample.notes,
     )
-
-
-def _versions() -> dict[str, str]:
-    from diptych._build import build_info
-
-    info: dict[str, Any] = build_info()
-    return {name: str(value) for name, value in info.items() if value is not None}

@@ -1,5 +1,6 @@
 """What a comparison found: explanations of both directions, with saving and loading."""
 
+import io
 import json
 import os
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
+from diptych.rdx.profile import Part
 
 if TYPE_CHECKING:
     import pandas
@@ -78,6 +80,8 @@ class RDXResult:
             all items are neighbors.
         seconds: Wall time per stage.
         versions: Versions of the software that made the result.
+        profile: Where the time went, if that was asked for; longest first.
+        ids: (n,) ids of the items, int64, uint64 or str; None if there were none.
     """
 
     a: Explanations
@@ -89,6 +93,8 @@ class RDXResult:
     mutual_knn: float = float("nan")
     seconds: dict[str, float] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    profile: list[Part] = field(default_factory=list)
+    ids: NDArray[Any] | None = None
 
     @property
     def n(self) -> int:
@@ -122,7 +128,10 @@ class RDXResult:
         return "\n".join(lines)
 
     def to_frame(self) -> "pandas.DataFrame":
-        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity."""
+        """One row per item of each grid: direction, explanation, position, item, BSR and mean affinity.
+
+        Where the items have ids, a column ``id`` follows.
+        """
         try:
             import pandas
         except ModuleNotFoundError as error:
@@ -141,7 +150,8 @@ class RDXResult:
             for position, item in enumerate(grid)
         ]
         columns = ["representation", "explanation", "position", "item", "grid_bsr", "mean_affinity"]
-        return pandas.DataFrame(rows, columns=columns)
+        frame = pandas.DataFrame(rows, columns=columns)
+        return frame if self.ids is None else frame.assign(id=self.ids[frame["item"].to_numpy(np.int64)])
 
     def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:
         """Write everything to one compressed .npz (arrays and JSON, no pickle), whole or not at all.
@@ -150,6 +160,16 @@ class RDXResult:
             path: Where to; ``.npz`` is the usual ending.
             embeddings: Also store the two embedding matrices, which the report's probes need.
         """
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, **self._arrays(embeddings))
+
+    def to_bytes(self, *, embeddings: bool = True) -> bytes:
+        """What :meth:`save` writes, in memory."""
+        file = io.BytesIO()
+        np.savez_compressed(file, **self._arrays(embeddings))
+        return file.getvalue()
+
+    def _arrays(self, embeddings: bool) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
         for key, side in (("a", self.a), ("b", self.b)):
             arrays[f"{key}_labels"] = side.labels
@@ -159,6 +179,8 @@ class RDXResult:
             arrays[f"{key}_mean_affinity"] = side.mean_affinity
         if embeddings and self.embeddings is not None:
             arrays["embeddings_a"], arrays["embeddings_b"] = self.embeddings
+        if self.ids is not None:
+            arrays["ids"] = self.ids
         meta = {
             "format": _FORMAT,
             "parameters": asdict(self.parameters),
@@ -167,14 +189,14 @@ class RDXResult:
             "mutual_knn": self.mutual_knn,
             "seconds": self.seconds,
             "versions": self.versions,
+            "profile": [asdict(part) for part in self.profile],
             "sides": {
                 key: {"bsr": side.bsr, "raw_bsr": side.raw_bsr, "notes": side.notes}
                 for key, side in (("a", self.a), ("b", self.b))
             },
         }
         arrays["meta"] = np.array(json.dumps(meta))
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays)
+        return arrays
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "RDXResult":
@@ -183,8 +205,17 @@ class RDXResult:
         Raises:
             ValueError: The file is not a saved comparison, is damaged, or is from a later version.
         """
+        return cls._read(Path(path), os.fspath(path))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "RDXResult":
+        """Read what :meth:`to_bytes` gave; raises as :meth:`load`."""
+        return cls._read(io.BytesIO(data), "bytes")
+
+    @classmethod
+    def _read(cls, file: Path | io.BytesIO, name: str) -> "RDXResult":
         try:
-            with np.load(Path(path), allow_pickle=False) as archive:
+            with np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
             if "meta" not in arrays:
                 raise ValueError("it holds other arrays")
@@ -195,7 +226,7 @@ class RDXResult:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ValueError(f"{os.fspath(path)}: not a readable RDX result: {error}") from error
+            raise ValueError(f"{name}: not a readable RDX result: {error}") from error
 
     @classmethod
     def _from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> "RDXResult":
@@ -221,4 +252,6 @@ class RDXResult:
             mutual_knn=meta["mutual_knn"],
             seconds=meta["seconds"],
             versions=meta["versions"],
+            profile=[Part(**part) for part in meta.get("profile", [])],
+            ids=arrays.get("ids"),
         )

@@ -15,6 +15,9 @@ SAMPLINGS = ("spectral", "pagerank")
 _NEAR_TIE = 0.01
 _DAMPING = 0.85
 
+# Edges beyond those of a grid that are looked at again where affinities are rounded.
+_PROMISING = 64
+
 
 @dataclass
 class Sample:
@@ -54,11 +57,14 @@ def spectral_sample(
     return Sample(grids, labels, means[kept], notes)
 
 
-def pagerank_sample(affinity: LookedUp, n_explanations: int, grid_size: int) -> Sample:
+def pagerank_sample(
+    affinity: LookedUp, n_explanations: int, grid_size: int, exact: Exact | None = None
+) -> Sample:
     """Take the top node by PageRank with its largest edges, remove them, and repeat.
 
     Page, Brin et al. 1999 with damping 0.85 on the weighted graph of the affinity without its diagonal.
-    Items in no grid are labelled -1.
+    Items in no grid are labelled -1. Of an affinity that is rounded, which ``exact`` tells, the largest edges
+    are looked at again.
     """
     n = len(affinity)
     alive = torch.ones(n, dtype=torch.bool, device=affinity.device)
@@ -73,10 +79,7 @@ def pagerank_sample(affinity: LookedUp, n_explanations: int, grid_size: int) -> 
             break
         scores = pagerank(affinity, alive, scores)
         top = scores.masked_fill(~alive, -torch.inf).argmax()
-        edges = _row(affinity, int(top)).masked_fill(~alive, -torch.inf)
-        edges[top] = torch.inf
-        order = edges.argsort(descending=True, stable=True)
-        grid = order[: min(grid_size, left)]
+        grid = _with_largest_edges(affinity, int(top), alive, min(grid_size, left), left, exact)
         if len(grid) < grid_size:
             notes.append(f"Explanation {number + 1} has {len(grid)} items: no more are left.")
         grids.append(grid)
@@ -108,6 +111,22 @@ def pagerank(affinity: LookedUp, alive: torch.Tensor, start: torch.Tensor) -> to
         if change < 1e-6:
             break
     return scores
+
+
+def _with_largest_edges(
+    affinity: LookedUp, top: int, alive: torch.Tensor, size: int, left: int, exact: Exact | None
+) -> torch.Tensor:
+    """A node and those of the ``left`` alive with the largest edges to it, (size,); ties by index."""
+    edges = _row(affinity, top).masked_fill(~alive, -torch.inf)
+    edges[top] = torch.inf
+    order = edges.argsort(descending=True, stable=True)
+    if exact is None:
+        return order[:size]
+    pool = order[: min(size + _PROMISING, left)].sort().values
+    place = int((pool == top).nonzero())
+    again = exact(pool)[place]
+    again[place] = torch.inf
+    return pool[again.argsort(descending=True, stable=True)[:size]]
 
 
 def _apply(affinity: LookedUp, vector: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from diptych.rdx.method import Source, compare
+from diptych.rdx.inputs import Source
+from diptych.rdx.method import compare
 from diptych.rdx.results import RDXResult
 
 GAMMAS = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
-from diptych.rdx.train import load_embeddings, save_embeddings
+from diptych.embed import load_embeddings, save_embeddings
 
 KNOWN_PAIR, KNOWN_DIGITS = "M_35 vs M_b", ("3", "5")
 

@@ -1,8 +1,7 @@
-"""Training the digit networks, embedding images with them, and keeping the embeddings."""
+"""Training the digit networks, and embedding images with them."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych._files import atomic_path
 from diptych._progress import track
 from diptych.rdx.data import Digits, held_out
 from diptych.rdx.models import DigitCNN, to_input
@@ -165,38 +163,6 @@ def embed(model: DigitCNN, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """
     inputs = to_input(images, model.head.weight.device)
     return _batched(model, model.embed, inputs).cpu().numpy()
-
-
-def save_embeddings(
-    path: str | os.PathLike[str],
-    embeddings: Mapping[str, NDArray[np.float32]],
-    *,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write named (n, d) arrays to one .safetensors file, whole or not at all."""
-    from safetensors.numpy import save_file
-
-    arrays = {name: np.ascontiguousarray(array) for name, array in embeddings.items()}
-    with atomic_path(path) as temporary:
-        save_file(arrays, temporary, metadata=dict(metadata or {}))
-
-
-def load_embeddings(
-    path: str | os.PathLike[str],
-) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    """Read what :func:`save_embeddings` wrote: the arrays by name, and the metadata.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: The file is not a whole .safetensors file.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(os.fspath(path), framework="numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{os.fspath(path)}: not a readable .safetensors file: {error}") from error
 
 
 def _check(

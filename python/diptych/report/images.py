@@ -1,15 +1,17 @@
 """The pictures of the items: from an array, a .npy file, a folder or a list of files, one at a time."""
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from diptych._files import natural_key
+from diptych.embed.mapped import Mapped, is_mapped
 from diptych.plots.pictures import CHANNELS, as_picture
 
 ImageSource = Sequence[Any] | NDArray[Any] | str | os.PathLike[str]
@@ -103,12 +105,14 @@ def load_images(source: ImageSource, n: int) -> Images:
     if isinstance(source, str | os.PathLike):
         path = Path(source)
         if path.is_dir():
-            return _from_files(_image_files(path), n, f"images: {path}")
+            names = _image_files(path)
+            return _from_files(lambda item: path / names[item], names, n, f"images: {path}")
         return _from_array(_load_npy(path), n, f"images: {path}")
     if isinstance(source, list | tuple) and any(isinstance(x, str | os.PathLike) for x in source):
         if not all(isinstance(x, str | os.PathLike) for x in source):
             raise TypeError("images: found a list of paths and other things, wanted only paths")
-        return _from_files([Path(x) for x in source], n, "images")
+        paths = [Path(x) for x in source]
+        return _from_files(paths.__getitem__, [path.name for path in paths], n, "images")
     try:
         array = np.asarray(source)
     except ValueError as error:
@@ -116,25 +120,23 @@ def load_images(source: ImageSource, n: int) -> Images:
     return _from_array(array, n, "images")
 
 
-def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """Sort key by which "item 2" comes before "item 10"."""
-    parts = re.split(r"([0-9]+)", name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts if part], name
+def _image_files(folder: Path) -> list[str]:
+    """Names of the image files of a folder that may hold millions, without asking for each file's status."""
+    with os.scandir(folder) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if os.path.splitext(entry.name)[1].casefold() in _ENDINGS
+            and not entry.name.startswith(".")
+            and entry.is_file()
+        ]
+    return sorted(names, key=natural_key)
 
 
-def _image_files(folder: Path) -> list[Path]:
-    files = [
-        path
-        for path in folder.iterdir()
-        if path.suffix.casefold() in _ENDINGS and not path.name.startswith(".") and path.is_file()
-    ]
-    return sorted(files, key=lambda path: natural_key(path.name))
-
-
-def _from_files(paths: list[Path], n: int, where: str) -> Images:
-    if len(paths) != n:
-        raise ValueError(f"{where}: found {len(paths)} image files, wanted {n}, one per item")
-    return Images(n, lambda item: _read_file(paths[item]), [path.name for path in paths])
+def _from_files(path_of: Callable[[int], Path], names: list[str], n: int, where: str) -> Images:
+    if len(names) != n:
+        raise ValueError(f"{where}: found {len(names)} image files, wanted {n}, one per item")
+    return Images(n, lambda item: _read_file(path_of(item)), names)
 
 
 def _read_file(path: Path) -> NDArray[np.uint8]:
@@ -179,4 +181,17 @@ def _from_array(array: NDArray[Any], n: int, where: str) -> Images:
         raise ValueError(f"{where}: found {len(array)} pictures, wanted {n}, one per item")
     if not (array.dtype in (np.uint8, np.bool_) or np.issubdtype(array.dtype, np.floating)):
         raise TypeError(f"{where}: found dtype {array.dtype}, wanted uint8, or float in [0, 1]")
-    return Images(n, lambda item: as_picture(array[item], f"{where}, item {item}"))
+    read = _mapped(where, array) if is_mapped(array) else array.__getitem__
+    return Images(n, lambda item: as_picture(read(item), f"{where}, item {item}"))
+
+
+def _mapped(where: str, array: NDArray[Any]) -> Callable[[int], NDArray[Any]]:
+    """One picture of a memory map, copied so that a file cut short meanwhile is an error and no SIGBUS."""
+    rows = Mapped(where, array)
+
+    def read(item: int) -> NDArray[Any]:
+        picture = torch.empty((1, *rows.shape[1:]), dtype=rows.dtype)
+        rows.fill(picture, item)
+        return picture[0].numpy()
+
+    return read

@@ -14,14 +14,12 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from diptych.plots.projection import Projection
-from diptych.plots.style import ACCENTS, CLUSTER_COLORS, Side, cluster_color
+from diptych.plots.style import ACCENTS, CLUSTER_COLORS, SIDES, Side, cluster_color
 from diptych.rdx.results import Explanations, RDXResult
 from diptych.report import tables, words
 from diptych.report.maps import Shown, map_data
 from diptych.report.probe import Probes, encode
 from diptych.report.thumbnails import Sheets
-
-_SIDES: tuple[Side, Side] = ("a", "b")
 
 
 @dataclass
@@ -106,8 +104,7 @@ def _context(result: RDXResult, material: Material) -> dict[str, Any]:
         "has_groups": bool(result.a.grids or result.b.grids),
         "shown": material.shown,
         "wings": [
-            _wing(side, direction, material)
-            for side, direction in zip(_SIDES, result.directions, strict=True)
+            _wing(side, direction, material) for side, direction in zip(SIDES, result.directions, strict=True)
         ],
         "label_counts": tables.label_counts(result, material.labels),
         "probes": tables.probes(result, material.probes),

@@ -16,7 +16,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
-from diptych.report.images import natural_key
+from diptych._files import natural_key
 
 FOLDS = 5
 TRAIN_ITEMS = 10_000

@@ -5,13 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from diptych.plots.style import Side
+from diptych._files import natural_key
+from diptych.plots.style import SIDES
 from diptych.rdx.results import RDXResult
-from diptych.report.images import natural_key
 from diptych.report.probe import Probes, Share
 
 MAX_COLUMNS = 14
-_SIDES: tuple[Side, Side] = ("a", "b")
 
 
 def label_counts(result: RDXResult, labels: list[str] | None) -> dict[str, Any] | None:
@@ -23,7 +22,7 @@ def label_counts(result: RDXResult, labels: list[str] | None) -> dict[str, Any] 
         return None
     grids = [
         (side, number, [labels[item] for item in grid])
-        for side, (_, _, explanations) in zip(_SIDES, result.directions, strict=True)
+        for side, (_, _, explanations) in zip(SIDES, result.directions, strict=True)
         for number, grid in enumerate(explanations.grids)
     ]
     if not grids:
@@ -55,7 +54,7 @@ def probes(result: RDXResult, probed: Probes | str | None) -> dict[str, Any] | N
     ]
     grids = [
         {"side": side, "number": number + 1, **_row(probed, grid)}
-        for side, (_, _, explanations) in zip(_SIDES, result.directions, strict=True)
+        for side, (_, _, explanations) in zip(SIDES, result.directions, strict=True)
         for number, grid in enumerate(explanations.grids)
     ]
     return {

@@ -48,7 +48,8 @@ def write(
             page and shown as a grey square.
         labels: n strings or integers, or the path of a .csv file: one column, or several with a
             header that has ``label`` and maybe ``item`` or ``name``.
-        item_names: n names; without them those of the .csv file, then those of the image files.
+        item_names: n names; without them those of the .csv file, then the ids that were compared, then
+            those of the image files.
         command: The shell command that repeats the comparison; the page shows the Python call
             without it.
         overwrite: Replace an earlier report; other folders are never replaced.
@@ -68,7 +69,7 @@ def write(
     check_target(target, overwrite)
     pictures = None if images is None else load_images(images, result.n)
     known = None if labels is None else load_labels(labels, result.n)
-    names = _names(item_names, None if known is None else known.names, pictures, result.n)
+    names = _names(item_names, None if known is None else known.names, result, pictures)
     material = Material(
         title=title or f"{result.names[0]} and {result.names[1]}",
         command=command,
@@ -124,12 +125,14 @@ def _projections(embeddings: tuple[Any, Any]) -> tuple[Projection, Projection]:
 
 
 def _names(
-    given: Sequence[Any] | None, listed: list[str] | None, pictures: Images | None, n: int
+    given: Sequence[Any] | None, listed: list[str] | None, result: RDXResult, pictures: Images | None
 ) -> list[str] | None:
     if given is not None:
-        return check_names(given, n)
+        return check_names(given, result.n)
     if listed is not None:
         return listed
+    if result.ids is not None:
+        return result.ids.astype(str).tolist()
     return None if pictures is None else pictures.names
 
 
