@@ -16,6 +16,7 @@
 #include "bindings/packed.hpp"
 #include "bindings/kmeans.hpp"
 #include "bindings/unit_rows.hpp"
+#include "bindings/sampled.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -244,4 +245,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_hsic<float>(m, &Operations::center_f32, &Operations::linear_hsics_f32);
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
   diptych::bindings::bind_packed(m);
+  diptych::bindings::bind_sampled(m);
 }

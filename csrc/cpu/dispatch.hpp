@@ -23,6 +23,17 @@ constexpr int kMaxCandidates = 32;
 // Columns of the thin matrices that block_product multiplies by.
 constexpr int kBlockWidth = 16;
 
+// Kept pairs of n items, `width` places a row (core/sampled.hpp): columns and values (n, width), counts (n, 2) of
+// the sure ones and of all, scales (n,); `most` is the largest affinity there can be.
+struct SampledPairs {
+  const std::int32_t* columns;
+  const float* values;
+  const std::int32_t* counts;
+  const float* scales;
+  std::int64_t n, width;
+  float most;
+};
+
 // The CPU operations. Matrices are dense and row-major; `threads` is the number of OpenMP threads.
 // Each pointer is filled by table.cpp with the functions of one instruction set.
 struct Operations {
@@ -135,6 +146,29 @@ struct Operations {
 
   // Folded codes (count,) -> affinities (count,).
   void (*decode_shard)(const std::int8_t* codes, std::int64_t count, double beta, float* out, int threads);
+
+  // Rows of a, b (rows, n) of the items first .. first + rows -> the pairs kept (core/sampled.hpp): columns and
+  // values (rows, width), counts (rows, 2) of the sure ones and of all, scales (rows,); the mean of |log F| (rows,).
+  template <class T>
+  using SamplePairs = void (*)(const T* a, const T* b, std::int64_t rows, std::int64_t n, std::int64_t first,
+                               Difference kind, double gamma, double beta, double offset,
+                               std::int64_t neighbors, std::uint64_t seed, std::int64_t width,
+                               std::int32_t* columns, float* values, std::int32_t* counts, float* scales,
+                               double* sizes, int threads);
+  SamplePairs<std::int32_t> sample_pairs_i32;
+  SamplePairs<float> sample_pairs_f32;
+
+  // Kept pairs, x (n, kBlockWidth) -> the product with 1 + (W + W^T) / 2, W holding (F - 1) / probability of the
+  // direction whose log F is `sign` times the values.
+  void (*sampled_product)(const SampledPairs& pairs, float sign, const float* x, float* out, int threads);
+
+  // Items i, j (count,) -> their symmetric affinities, as far as the kept pairs tell; 1 stands in for the rest.
+  void (*sampled_entries)(const SampledPairs& pairs, float sign, const std::int64_t* i, const std::int64_t* j,
+                          std::int64_t count, float* out, int threads);
+
+  // As Knn, among the pairs that each row holds.
+  void (*sampled_knn)(const SampledPairs& pairs, float sign, const std::int64_t* labels, int k, float* scores,
+                      std::int64_t* neighbors, int threads);
 
   // affinity (rows, n) of the items first .. first + rows, labels (n,) -> per row the sum and the indices of
   // its k best neighbors, -1 padded.

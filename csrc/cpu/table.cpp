@@ -17,6 +17,8 @@ const Operations table = {
     pack_difference<std::int32_t>, pack_difference<float>,
     fold_packed,               packed_product,            packed_rows,
     fold_shard,                shard_product,             decode_shard,
+    sample_pairs<std::int32_t>, sample_pairs<float>,
+    sampled_product,           sampled_entries,           sampled_knn,
     knn<float>,                knn<double>,
     block_product<float>,      block_product<double>,
     symmetric_range<float>,    symmetric_range<double>,

@@ -72,6 +72,56 @@ def shard_product(
     codes: NDArray[Any], beta: float, x: NDArray[Any], out: NDArray[Any], threads: int
 ) -> None: ...
 def decode_shard(codes: NDArray[Any], beta: float, out: NDArray[Any], threads: int) -> None: ...
+def sample_pairs(
+    a: NDArray[Any],
+    b: NDArray[Any],
+    first: int,
+    subtraction: bool,
+    gamma: float,
+    beta: float,
+    offset: float,
+    neighbors: int,
+    seed: int,
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sizes: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_product(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    x: NDArray[Any],
+    out: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_entries(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    i: NDArray[Any],
+    j: NDArray[Any],
+    out: NDArray[Any],
+    threads: int,
+) -> None: ...
+def sampled_knn(
+    columns: NDArray[Any],
+    values: NDArray[Any],
+    counts: NDArray[Any],
+    scales: NDArray[Any],
+    sign: float,
+    most: float,
+    labels: NDArray[Any],
+    scores: NDArray[Any],
+    neighbors: NDArray[Any],
+    threads: int,
+) -> None: ...
 def knn_affinity(
     affinity: NDArray[Any],
     labels: NDArray[Any],

@@ -96,6 +96,16 @@ def test_options_reach_the_comparison(files: Path, tmp_path: Path, monkeypatch: 
     assert (p.n_explanations, p.grid_size) == (2, 4)
 
 
+def test_affinities_are_sampled_when_asked(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "report"
+    arguments = ["compare", files / "pixels.npy", files / "classes.npy", "--out", out]
+    assert run(*arguments, "--neighbors", 32, "--samples", 200, monkeypatch=monkeypatch) == 0
+    parameters = RDXResult.load(out / "result.npz").parameters
+    assert (parameters.precision, parameters.neighbors, parameters.samples) == ("sampled", 32, 200)
+
+
 def test_identical_representations_are_no_error(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

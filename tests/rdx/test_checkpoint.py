@@ -101,7 +101,7 @@ def test_killed_at_random_moments_and_resumed_it_finds_the_same(small_blocks: No
 
 def test_finished_rows_are_read_and_not_made_again(stopped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = rdx.compare(*pair(), precision="int8", progress=False)
-    monkeypatch.setattr("diptych.rdx.streamed._made", _stop)
+    monkeypatch.setattr("diptych.rdx.streamed.made", _stop)
     assert_same(rdx.compare(*pair(), workspace=stopped, resume=True, progress=False), alone)
 
 

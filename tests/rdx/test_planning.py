@@ -64,6 +64,20 @@ def test_what_does_not_fit_is_refused_with_what_would(eight_gib: None, tmp_path:
         plan(200_000, "int8")
 
 
+def test_a_sample_takes_memory_in_proportion_to_the_items(eight_gib: None) -> None:
+    small, large = plan(50_000, "sampled"), plan(200_000, "sampled")
+    assert 8 * 1280 * 50_000 < small.memory < 1.5 * GIB
+    assert large.memory < 5 * small.memory
+    assert plan(50_000, "sampled", kept=640).memory < small.memory - 8 * 600 * 50_000
+    assert "a sample of the pairs" in str(small)
+    with pytest.raises(MemoryError, match="precision='sampled' it takes a few pairs of each item"):
+        plan(200_000, "int8")
+    with pytest.raises(MemoryError, match="keep fewer neighbors or samples"):
+        plan(5_000_000, "sampled")
+    timed = rdx.plan(2_000, 16, 16, precision="sampled", kept=500)
+    assert 0 < timed.seconds < 60
+
+
 def test_the_largest_is_found_exactly() -> None:
     n = largest(64, 64, "int8", 4 * GIB)
     assert 40_000 < n < 66_000

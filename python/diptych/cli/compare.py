@@ -47,9 +47,13 @@ def compare(
     ] = "default",
     seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
     precision: Annotated[
-        Literal["auto", "float32", "int8"],
-        typer.Option(help="Two float32 matrices, or one byte a pair for large n."),
+        Literal["auto", "float32", "int8", "sampled"],
+        typer.Option(help="Two float32 matrices, one byte a pair for large n, or a sample of the pairs."),
     ] = "auto",
+    neighbors: Annotated[
+        int | None, typer.Option(help="Sample: of each item keep so many nearest, in A and in B.")
+    ] = None,
+    samples: Annotated[int | None, typer.Option(help="Sample: and so many of its other pairs.")] = None,
     workspace: Annotated[
         Path | None, typer.Option(help="Folder for finished parts, so that the job can be resumed.")
     ] = None,
@@ -87,6 +91,8 @@ def compare(
             seed=seed,
             ids=ids,
             precision=precision,
+            neighbors=neighbors,
+            samples=samples,
             workspace=workspace,
             resume=resume or (workspace is not None and restarted()),
             profile=profile,

@@ -19,6 +19,7 @@ from diptych.ops.packed_affinity import PackedAffinity, PackedDirection
 from diptych.ops.packed_shard import PackedShard
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
+from diptych.ops.sampled_affinity import SampledAffinity, SampledDirection
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 
@@ -32,6 +33,8 @@ __all__ = [
     "PackedAffinity",
     "PackedDirection",
     "PackedShard",
+    "SampledAffinity",
+    "SampledDirection",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",

@@ -17,7 +17,7 @@ MUTUAL_NEIGHBORS = 10
 Pair = tuple[torch.Tensor, torch.Tensor]
 
 #: Affinities whose entries can be looked up.
-LookedUp = torch.Tensor | ops.PackedDirection | TeamDirection
+LookedUp = torch.Tensor | ops.PackedDirection | ops.SampledDirection | TeamDirection
 
 #: From items (k,) to the affinities (k, k) among them.
 Exact = Callable[[torch.Tensor], torch.Tensor]

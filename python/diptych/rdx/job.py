@@ -35,9 +35,9 @@ def prepared(
     if resume and workspace is None:
         raise ValueError("resume: needs the workspace of the job to be resumed")
     streams = workspace is not None or team is not None
-    if streams and p.precision == "float32":
+    if streams and p.precision in ("float32", "sampled"):
         name = "workspace" if workspace is not None else "distributed"
-        raise ValueError(f"{name}: needs precision 'int8', found 'float32'")
+        raise ValueError(f"{name}: needs precision 'int8', found {p.precision!r}")
     (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
     tells = progress and n > _LONG and (team is None or team.leads)
     planned = plan(
@@ -48,6 +48,7 @@ def prepared(
         device=device,
         workspace=workspace,
         processes=1 if team is None else team.size,
+        kept=2 * (p.neighbors or 0) + (p.samples or 0),
         pilot=tells,
     )
     if tells:

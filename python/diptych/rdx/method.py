@@ -10,6 +10,7 @@ from diptych._progress import Stages
 from diptych.ops import _checks
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
 from diptych.ops.packed_affinity import STEPS
+from diptych.ops.sampled_affinity import NEIGHBORS, SAMPLES, check_sample
 from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
 from diptych.rdx.checkpoint import load_sample, save_sample
@@ -20,6 +21,7 @@ from diptych.rdx.job import as_numpy, leading, prepared, received, versions
 from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
+from diptych.rdx.sampled import sampled_affinities
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
 from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
@@ -50,6 +52,8 @@ def compare(
     conventions: str = "default",
     seed: int = 0,
     precision: str = "auto",
+    neighbors: int | None = None,
+    samples: int | None = None,
     ids: Ids = "auto",
     workspace: str | os.PathLike[str] | None = None,
     resume: bool = False,
@@ -84,7 +88,12 @@ def compare(
         seed: Of clustering and alignment; the result is the same for a seed.
         precision: ``"float32"`` holds two n × n matrices; ``"int8"`` one, of bytes, made a block of rows at a
             time, and looks at the most promising grids again in float32; ``"auto"`` takes float32 up to
-            n = 10,000 where it fits and no workspace is given.
+            n = 10,000 where it fits and no workspace is given. ``"sampled"``, for n beyond that, holds a few
+            pairs of each item, estimates the rest, and looks at the most promising grids again, exactly; see
+            :class:`diptych.ops.SampledAffinity`.
+        neighbors: K, nearest neighbors of each item in either representation that are surely kept when
+            sampled; default 128. Given, it asks for ``"sampled"``.
+        samples: S, at least so many of an item's other pairs are kept; default 1024. Likewise.
         ids: Ids of the items, which must be the same in the same order where both sides have them:
             ``"auto"`` takes those that :func:`diptych.embed.find_ids` finds beside files, a pair of arrays or
             paths (either may be None) gives those of a and of b, None looks for none.
@@ -104,7 +113,8 @@ def compare(
 
     Complexity:
         O(n² (d_a + d_b)) time. Memory: two n × n arrays of 32 bits and row blocks, together at most 10 n²
-        bytes; with ``"int8"`` n² bytes and 512 MiB of row blocks.
+        bytes; with ``"int8"`` n² bytes and 512 MiB of row blocks; with ``"sampled"`` 8 n (2 K + S) bytes and
+        the same blocks.
 
     Raises:
         ValueError: Different numbers of items, n <= n_explanations, NaN, Inf, no variance, an option out
@@ -129,6 +139,8 @@ def compare(
             conventions,
             seed,
             precision,
+            neighbors,
+            samples,
         )
     )
     loaded, known_ids = load_pair(a, b, ids, device)
@@ -144,13 +156,13 @@ def compare(
             assist((first, second), parameters, stages, means, team)
             return received(team, loaded)
         with leading(team):
-            samples, mutual = _explained((first, second), raw, parameters, stages, means, team)
+            found, mutual = _explained((first, second), raw, parameters, stages, means, team)
             stages.enter("score")
             sides = [
                 _explanations(sample, pair, raw_pair, parameters)
                 for sample, pair, raw_pair in (
-                    (samples[0], (first, second), raw),
-                    (samples[1], (second, first), (raw[1], raw[0])),
+                    (found[0], (first, second), raw),
+                    (found[1], (second, first), (raw[1], raw[0])),
                 )
             ]
             cka = float(ops.linear_cka(raw[0], raw[1], check=False))
@@ -183,6 +195,8 @@ def _explained(
         affinities = team_affinities(pair, raw, p, stages, means, team)
     elif p.precision == "int8":
         affinities = packed_affinities(pair, raw, p, stages, means)
+    elif p.precision == "sampled":
+        affinities = sampled_affinities(pair, raw, p, stages, means)
     else:
         affinities = dense_affinities(pair, raw, p, stages)
     samples = []
@@ -216,6 +230,7 @@ def _checked_parameters(p: Parameters) -> Parameters:
     _checks.one_of("align", p.align, ALIGNMENTS)
     _checks.one_of("conventions", p.conventions, CONVENTIONS)
     _checks.one_of("precision", p.precision, PRECISIONS)
+    p = _with_sample(p)
     return replace(
         p,
         n_explanations=int(p.n_explanations),
@@ -226,6 +241,21 @@ def _checked_parameters(p: Parameters) -> Parameters:
     )
 
 
+def _with_sample(p: Parameters) -> Parameters:
+    """Settle what is kept of each item if affinities are to be sampled."""
+    if p.precision != "sampled" and p.neighbors is None and p.samples is None:
+        return p
+    if p.precision not in ("auto", "sampled"):
+        raise ValueError(
+            f"precision: {p.precision!r} holds all pairs, but neighbors or samples ask for a few of them"
+        )
+    neighbors = NEIGHBORS if p.neighbors is None else p.neighbors
+    samples = SAMPLES if p.samples is None else p.samples
+    _checks.integer("neighbors", neighbors, 1)
+    _checks.integer("samples", samples, 1)
+    return replace(p, precision="sampled", neighbors=int(neighbors), samples=int(samples))
+
+
 def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
     _checks.same_device(a=a, b=b)
     _checks.item_count("a", len(a))
@@ -234,6 +264,8 @@ def _check_pair(a: torch.Tensor, b: torch.Tensor, p: Parameters) -> None:
             f"n_explanations: {p.n_explanations} explanations and one discarded cluster need at least "
             f"{p.n_explanations + 1} items, found {len(a)}"
         )
+    if p.neighbors is not None and p.samples is not None:
+        check_sample(len(a), p.neighbors, p.samples)
 
 
 def _aligned(a: torch.Tensor, b: torch.Tensor, align: str, seed: int) -> tuple[torch.Tensor, torch.Tensor]:

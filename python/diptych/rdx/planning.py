@@ -11,8 +11,12 @@ from diptych import _memory
 from diptych.ops._meter import fastest
 from diptych.ops._rank_rows import RankRows
 from diptych.ops.packed_affinity import PackedDirection
+from diptych.ops.sampled_affinity import NEIGHBORS, SAMPLES
 
-PRECISIONS = ("auto", "float32", "int8")
+PRECISIONS = ("auto", "float32", "int8", "sampled")
+
+#: Pairs of each item that a sample keeps where nothing else is asked for.
+KEPT = 2 * NEIGHBORS + SAMPLES
 
 # Items up to which "auto" holds the affinities in float32: two matrices of 400 MB.
 _FLOAT32_ITEMS = 10_000
@@ -36,6 +40,12 @@ _PILOT_ROWS, _PILOT_COLUMNS = 512, 8192
 # nanoseconds of one thread for packing, folding and looking for neighbors; and what no size spares.
 _PASSES, _NANOSECONDS, _FIXED_SECONDS = 12, 5.0, 1.0
 
+# Nanoseconds of one thread for each of a row's pairs while some are chosen to be kept, for each kept pair and
+# pass of the eigensolver, which reads it twice, and while neighbors are looked for among them.
+_CHOOSING, _KEPT, _LOOKING = 6.0, 7.0, 50.0
+
+_HELD = {"float32": "two float32 matrices", "int8": "one byte a pair", "sampled": "a sample of the pairs"}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -43,7 +53,8 @@ class Plan:
 
     Attributes:
         n: Items.
-        precision: ``"float32"`` (two n × n matrices) or ``"int8"`` (a byte a pair, for both directions).
+        precision: ``"float32"`` (two n × n matrices), ``"int8"`` (a byte a pair, for both directions) or
+            ``"sampled"`` (some pairs of each item).
         block_rows: Rows of distances that are made at a time.
         memory: Bytes needed beside the inputs.
         free: Bytes that are free.
@@ -60,7 +71,7 @@ class Plan:
     mapped: bool = False
 
     def __str__(self) -> str:
-        held = "two float32 matrices" if self.precision == "float32" else "one byte a pair"
+        held = _HELD[self.precision]
         if self.mapped:
             held += " on disk"
         return (
@@ -78,6 +89,7 @@ def plan(
     device: str | torch.device = "cpu",
     workspace: str | os.PathLike[str] | None = None,
     processes: int = 1,
+    kept: int = KEPT,
     pilot: bool = True,
 ) -> Plan:
     """Choose precision and block size by the memory that is free, and estimate the time.
@@ -86,10 +98,12 @@ def plan(
         n: Items.
         d_a: Columns of the first embeddings.
         d_b: Columns of the second.
-        precision: ``"float32"``, ``"int8"`` or ``"auto"``: float32 up to n = 10,000 where it fits, else int8.
+        precision: ``"float32"``, ``"int8"``, ``"sampled"`` or ``"auto"``: float32 up to n = 10,000 where it
+            fits, else int8.
         device: Where the comparison will run.
         workspace: A folder that may hold n² bytes of affinities where memory cannot.
         processes: That share the work, and this machine's memory.
+        kept: Pairs of each item that are kept under ``"sampled"``.
         pilot: Measure this machine, for some tenths of a second; without it there is no estimate of time.
 
     Returns:
@@ -104,15 +118,15 @@ def plan(
     if precision == "auto":
         small = n <= _FLOAT32_ITEMS and _need(n, d_a, d_b, "float32", free) <= _SHARE * free
         precision = "float32" if small else "int8"
-    need, mapped = _need(n, d_a, d_b, precision, free, processes), False
+    need, mapped = _need(n, d_a, d_b, precision, free, processes, kept), False
     if need > _SHARE * free:
         mappable = workspace is not None and precision == "int8" and processes == 1
         if not mappable or need - n * n > _SHARE * free:
-            raise MemoryError(_refusal(n, d_a, d_b, precision, free, processes))
+            raise MemoryError(_refusal(n, d_a, d_b, precision, free, processes, kept))
         mapped, need = True, need - n * n
     if workspace is not None:
         _check_disk(n, 2 * n * n if mapped else n * n, workspace)
-    seconds = _seconds(n, d_a, d_b, target) if pilot else float("nan")
+    seconds = _seconds(n, d_a, d_b, target, kept if precision == "sampled" else 0) if pilot else float("nan")
     return Plan(n, precision, block_rows(n, free, processes), need, free, seconds / processes, mapped)
 
 
@@ -128,17 +142,17 @@ def block_rows(n: int, free: int, processes: int = 1) -> int:
     return min(n, share, max(_LEAST_ROWS, rows // _LEAST_ROWS * _LEAST_ROWS))
 
 
-def largest(d_a: int, d_b: int, precision: str, free: int, processes: int = 1) -> int:
+def largest(d_a: int, d_b: int, precision: str, free: int, processes: int = 1, kept: int = KEPT) -> int:
     """The most items that fit in ``free`` bytes."""
     low, high = 1, 1 << 31
     while high - low > 1:
         middle = (low + high) // 2
-        fits = _need(middle, d_a, d_b, precision, free, processes) <= _SHARE * free
+        fits = _need(middle, d_a, d_b, precision, free, processes, kept) <= _SHARE * free
         low, high = (middle, high) if fits else (low, middle)
     return low
 
 
-def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int = 1) -> int:
+def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int = 1, kept: int = 0) -> int:
     """Bytes beside the inputs: centred copies, affinities, and the most that a stage holds beside these."""
     copies, vectors, scores = 4 * n * (d_a + d_b), 4 * n * _VECTORS, 8 * n * max(d_a, d_b)
     if precision == "float32":
@@ -146,18 +160,25 @@ def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int 
     blocks = 8 * n * block_rows(n, free, processes)
     # Of several processes each holds its rows of both directions.
     codes = n * n if processes == 1 else 2 * n * n // processes
+    if precision == "sampled":
+        codes = 8 * n * kept
     return copies + codes + max(blocks, vectors + _BLOCK_BYTES + _PROMISING_BYTES, scores)
 
 
-def _refusal(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int) -> str:
-    need = _need(n, d_a, d_b, precision, free, processes)
-    fits = largest(d_a, d_b, precision, free, processes)
+def _refusal(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int, kept: int) -> str:
+    need = _need(n, d_a, d_b, precision, free, processes, kept)
+    fits = largest(d_a, d_b, precision, free, processes, kept)
     message = (
         f"{n:,} items need {_size(need)} in {precision}, {_size(free)} are free: {fits:,} items would fit"
     )
     if precision == "float32" and largest(d_a, d_b, "int8", free) >= n:
         return f"{message}, all of them with precision='int8'"
-    return f"{message}; with a workspace the affinities may be on disk"
+    if precision == "sampled":
+        return f"{message}; keep fewer neighbors or samples"
+    message += "; with a workspace the affinities may be on disk"
+    if largest(d_a, d_b, "sampled", free) >= n:
+        message += ", with precision='sampled' it takes a few pairs of each item"
+    return message
 
 
 def _check_disk(n: int, wanted: int, workspace: str | os.PathLike[str]) -> None:
@@ -171,13 +192,16 @@ def _check_disk(n: int, wanted: int, workspace: str | os.PathLike[str]) -> None:
         )
 
 
-def _seconds(n: int, d_a: int, d_b: int, device: torch.device) -> float:
+def _seconds(n: int, d_a: int, d_b: int, device: torch.device, kept: int) -> float:
     columns = min(n, _PILOT_COLUMNS)
     ranking = sum(_ranking_time(columns, d, device) for d in (d_a, d_b))
+    threads = torch.get_num_threads() if device.type == "cpu" else 1000
+    if kept:
+        later = 1e-9 * (_CHOOSING * n + 2 * kept * (_PASSES * _KEPT + _LOOKING)) / threads
+        return _FIXED_SECONDS + n * (n * ranking + later)
     codes = torch.zeros(columns, columns, dtype=torch.int8, device=device)
     affinity, vectors = PackedDirection(codes, 5.0, True), torch.ones(columns, 16, device=device)
     product = fastest(lambda: affinity @ vectors, device) / columns**2
-    threads = torch.get_num_threads() if device.type == "cpu" else 1000
     per_pair = ranking + 2 * _PASSES * product + 2e-9 * _NANOSECONDS / threads
     return _FIXED_SECONDS + n * n * per_pair
 

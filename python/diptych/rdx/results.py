@@ -35,6 +35,8 @@ class Parameters:
     conventions: str = "default"
     seed: int = 0
     precision: str = "float32"
+    neighbors: int | None = None
+    samples: int | None = None
 
 
 @dataclass

@@ -51,17 +51,19 @@ class Means:
     meter: Meter = OFF
 
 
-class _NearRows:
+class NearRows:
     """Rows of both representations' distances, ready to be differenced."""
 
-    def __init__(self, pair: Pair, p: Parameters, meter: Meter) -> None:
+    def __init__(self, pair: Pair, p: Parameters, meter: Meter = OFF) -> None:
         self._sides = [DistanceRows(x, p.distance, published=published(p), meter=meter) for x in pair]
         self._scales = [_largest(side) if needs_scale(p) else None for side in self._sides]
 
     def __call__(self, items: torch.Tensor | slice) -> Pair:
+        """The rows of some items, (rows, n) each."""
         return self._scaled(side(items) for side in self._sides)
 
     def among(self, items: torch.Tensor) -> Pair:
+        """Distances (k, k) among a few items (k,)."""
         return self._scaled(side.among(items) for side in self._sides)
 
     def _scaled(self, near: Iterable[torch.Tensor]) -> Pair:
@@ -73,13 +75,13 @@ def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, mean
     """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
     stages.enter("distances")
     n = len(pair[0])
-    near = _NearRows(pair, p, means.meter)
+    near = NearRows(pair, p, means.meter)
     codes = None if means.mapped is None else np.memmap(means.mapped, np.int8, "w+", shape=(n, n))
     packed = _packed(pair, p, means, (0, n), codes)
-    size, common = _written(packed, near, _counts(p, n), means, stages)
-    mutual = _mutual(raw, p, common)
+    size, common = _written(packed, near, counted(p, n), means, stages)
+    mutual = mutual_of(raw, p, common)
     stages.enter("affinity")
-    return _affinities(packed.fold().directions, near, p, mutual, size)
+    return affinities_of(packed.fold().directions, near, p, mutual, size)
 
 
 def team_affinities(
@@ -88,11 +90,11 @@ def team_affinities(
     """The same, of which each process of a team holds the rows of its share of the items; for the leader."""
     team.tell(Order.MAKE)
     stages.enter("distances")
-    near = _NearRows(pair, p, means.meter)
+    near = NearRows(pair, p, means.meter)
     shard, counts, size, common = _shard(pair, near, p, stages, means, team)
     stages.enter("affinity")
     sides = TeamDirection(team, shard, counts, 0), TeamDirection(team, shard, counts, 1)
-    return _affinities(sides, near, p, _mutual(raw, p, common), size)
+    return affinities_of(sides, near, p, mutual_of(raw, p, common), size)
 
 
 def assist(pair: Pair, p: Parameters, stages: Stages, means: Means, team: Team) -> None:
@@ -103,20 +105,20 @@ def assist(pair: Pair, p: Parameters, stages: Stages, means: Means, team: Team) 
     """
     order, _, _ = team.told()
     if order == Order.MAKE:
-        shard, counts, _, _ = _shard(pair, _NearRows(pair, p, means.meter), p, stages, means, team)
+        shard, counts, _, _ = _shard(pair, NearRows(pair, p, means.meter), p, stages, means, team)
         order = serve(team, shard, counts)
     if order == Order.FAIL:
         raise RuntimeError(f"rank {team.rank}: rank 0 failed; its own message says why")
 
 
 def _shard(
-    pair: Pair, near: _NearRows, p: Parameters, stages: Stages, means: Means, team: Team
+    pair: Pair, near: NearRows, p: Parameters, stages: Stages, means: Means, team: Team
 ) -> tuple[PackedShard, list[int], float, float]:
     """This process's rows, how many each process has, and the sums over all rows."""
     n = len(pair[0])
     shares = spans(n, means.block_rows, team.size)
     packed = _packed(pair, p, means, shares[team.rank], None)
-    sums = _written(packed, near, _counts(p, n), means, stages)
+    sums = _written(packed, near, counted(p, n), means, stages)
     size, common = team.total(torch.tensor(sums, dtype=torch.float64, device=team.device)).tolist()
     counts = [stop - start for start, stop in shares]
     return PackedShard(packed, team.mirrored(packed.codes, counts)), counts, size, common
@@ -140,7 +142,7 @@ def _packed(
 
 
 def _written(
-    packed: ops.PackedAffinity, near: _NearRows, counts: bool, means: Means, stages: Stages
+    packed: ops.PackedAffinity, near: NearRows, counts: bool, means: Means, stages: Stages
 ) -> tuple[float, float]:
     """Write all rows, block by block; returns what :func:`_block` does, summed."""
     size = common = 0.0
@@ -153,9 +155,10 @@ def _written(
     return size, common
 
 
-def _affinities(
-    sides: tuple[LookedUp, LookedUp], near: _NearRows, p: Parameters, mutual: float, size: float
+def affinities_of(
+    sides: tuple[LookedUp, LookedUp], near: NearRows, p: Parameters, mutual: float, size: float
 ) -> Affinities:
+    """Sides that are rounded or sampled, and how to have a few of their entries exactly."""
     n = len(sides[0])
 
     def exact(side: int, items: torch.Tensor) -> torch.Tensor:
@@ -165,19 +168,20 @@ def _affinities(
     return Affinities(sides, (partial(exact, 0), partial(exact, 1)), mutual, mean, mean == 0)
 
 
-def _counts(p: Parameters, n: int) -> bool:
+def counted(p: Parameters, n: int) -> bool:
     """Whether common neighbors are counted in the ranks that are made anyway."""
     return from_ranks(p) and n > MUTUAL_NEIGHBORS + 1
 
 
-def _mutual(raw: Pair, p: Parameters, common: float) -> float:
+def mutual_of(raw: Pair, p: Parameters, common: float) -> float:
+    """Mean share of common neighbors, from those counted where that was done."""
     n = len(raw[0])
-    return common / (n * MUTUAL_NEIGHBORS) if _counts(p, n) else mutual_knn(raw)
+    return common / (n * MUTUAL_NEIGHBORS) if counted(p, n) else mutual_knn(raw)
 
 
 def _block(
     packed: ops.PackedAffinity,
-    near: _NearRows,
+    near: NearRows,
     start: int,
     stop: int,
     counts: bool,
@@ -193,21 +197,26 @@ def _block(
     if stored is not None:
         codes.copy_(torch.from_numpy(stored["codes"]))
         return float(stored["sums"][0]), float(stored["sums"][1])
-    sums = _made(packed, near, start, stop, counts, stop - start)
+    sums = made(packed, near, start, stop, counts, stop - start)
     if checkpoint is not None:
         checkpoint.save(part, codes=codes.cpu().numpy(), sums=np.array(sums))
     return sums
 
 
-def _made(
-    packed: ops.PackedAffinity, near: _NearRows, start: int, stop: int, counts: bool, rows: int
+def made(
+    affinity: ops.PackedAffinity | ops.SampledAffinity,
+    near: NearRows,
+    start: int,
+    stop: int,
+    counts: bool,
+    rows: int,
 ) -> tuple[float, float]:
     """Make the rows start .. stop, ``rows`` at a time; once more with fewer where memory runs out."""
     size = common = 0.0
     try:
         for first in range(start, stop, rows):
             near_a, near_b = near(slice(first, min(first + rows, stop)))
-            size += float(packed.write(first, near_a, near_b, check=False).sum())
+            size += float(affinity.write(first, near_a, near_b, check=False).sum())
             if counts:
                 common += float(common_neighbors(near_a, near_b, MUTUAL_NEIGHBORS))
     except (MemoryError, RuntimeError) as error:
@@ -215,10 +224,10 @@ def _made(
             raise
         if rows < stop - start:
             raise MemoryError(
-                f"memory ran out twice while {rows} rows of {packed.n:,} distances were made; free some, or "
-                "give a workspace, where the affinities are kept on disk"
+                f"memory ran out twice while {rows} rows of {affinity.n:,} distances were made; free some, "
+                "or give a workspace, where the affinities are kept on disk"
             ) from error
-        return _made(packed, near, start, stop, counts, max(1, rows // 4))
+        return made(affinity, near, start, stop, counts, max(1, rows // 4))
     return size, common
 
 

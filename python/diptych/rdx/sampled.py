@@ -1,0 +1,38 @@
+"""Affinities of both directions, estimated from a few pairs of each item while rows stream by."""
+
+from diptych import ops
+from diptych._progress import Stages
+from diptych.rdx.affinities import Affinities, Pair, gamma, offset
+from diptych.rdx.results import Parameters
+from diptych.rdx.streamed import Means, NearRows, affinities_of, counted, made, mutual_of
+
+
+def sampled_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
+    """Make and rank a block of rows at a time; keep the nearest pairs of each item and some of the others.
+
+    8 n (2 ``p.neighbors`` + ``p.samples``) bytes and two blocks of rows.
+    """
+    assert p.neighbors is not None
+    assert p.samples is not None
+    stages.enter("distances")
+    n = len(pair[0])
+    near = NearRows(pair, p, means.meter)
+    affinity = ops.SampledAffinity(
+        n,
+        p.neighbors,
+        p.samples,
+        gamma(p, n),
+        p.beta,
+        difference=p.difference,
+        offset=offset(p),
+        seed=p.seed,
+        device=pair[0].device,
+    )
+    size = common = 0.0
+    for start in range(0, n, means.block_rows):
+        stop = min(start + means.block_rows, n)
+        block_size, block_common = made(affinity, near, start, stop, counted(p, n), stop - start)
+        size, common = size + block_size, common + block_common
+        stages.advance((stop - start) / n)
+    stages.enter("affinity")
+    return affinities_of(affinity.directions, near, p, mutual_of(raw, p, common), size)
