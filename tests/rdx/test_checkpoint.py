@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from diptych import rdx
 from diptych.rdx.checkpoint import Checkpoint, clear
+from diptych.rdx.streamed import packed_affinities
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -218,18 +220,16 @@ def test_affinities_in_a_file_are_the_same(
         rdx.compare(*pair(), precision="int8", progress=False)
     assert rdx.plan(600, 16, 12, workspace=tmp_path / "w", precision="int8", pilot=False).mapped
     seen = []
-    monkeypatch.setattr(np, "memmap", _watched(np.memmap, seen))
+
+    def watched(*arguments: Any) -> Any:
+        affinities = packed_affinities(*arguments)
+        seen.append((tmp_path / "w" / "affinity.int8").stat().st_size)
+        return affinities
+
+    monkeypatch.setattr("diptych.rdx.method.packed_affinities", watched)
     assert_same(rdx.compare(*pair(), workspace=tmp_path / "w", progress=False), alone)
-    assert [path.name for path in seen] == ["affinity.int8"]
+    assert seen == [600 * 600]
     assert not (tmp_path / "w" / "affinity.int8").exists()
-
-
-def _watched(make: type, seen: list[Path]) -> object:
-    def opened(path: Path, *arguments: object, **options: object) -> object:
-        seen.append(Path(path))
-        return make(path, *arguments, **options)
-
-    return opened
 
 
 def test_clearing_leaves_what_is_not_the_jobs(stopped: Path) -> None:

@@ -10,8 +10,8 @@ from diptych.rdx.affinities import Exact, LookedUp
 
 CONVENTIONS = ("default", "paper", "published-code")
 
-# Entries of the scratch in which submatrices are summed.
-_SCRATCH = 1 << 22
+# Entries of the scratch in which submatrices are summed; fewer where indices stand beside it.
+_SCRATCH, _LOOKED_UP_SCRATCH = 1 << 22, 1 << 20
 
 # Grids improved by swaps per cluster: a single start often ends beside the optimum, eight seldom do.
 _STARTS = 8
@@ -162,7 +162,8 @@ def _submatrix_sums(affinity: LookedUp, neighbors: torch.Tensor) -> torch.Tensor
     own = torch.arange(n, device=affinity.device)[:, None]
     present = torch.cat([torch.ones_like(own, dtype=torch.bool), neighbors >= 0], 1)
     groups = torch.cat([own, neighbors.clamp(min=0)], 1)
-    rows = max(1, _SCRATCH // groups.shape[1] ** 2)
+    scratch = _SCRATCH if isinstance(affinity, torch.Tensor) else _LOOKED_UP_SCRATCH
+    rows = max(1, scratch // groups.shape[1] ** 2)
     for start in range(0, n, rows):
         group, mask = groups[start : start + rows], present[start : start + rows]
         pairs = mask[:, :, None] & mask[:, None, :]

@@ -30,17 +30,19 @@ _BLOCK_BYTES, _LEAST_ROWS = 1 << 27, 384
 # Vectors of n that the eigensolver holds: its basis and what it makes of it.
 _VECTORS = 640 + 6 * 16
 
+# Bytes that the look at promising grids takes: rows of ranks, and a few thousand items among each other.
+_PROMISING_BYTES = 3 << 27
+
 # The pilot that tells this machine's speed: rows, and at most so many columns.
 _PILOT_ROWS, _PILOT_COLUMNS = 512, 8192
 
 # What follows the ranks takes, of each pair of items and direction: passes of the eigensolver, and
-# nanoseconds of one thread for packing, folding and looking for neighbors.
-_PASSES, _NANOSECONDS = 12, 3.0
+# nanoseconds of one thread for packing, folding and looking for neighbors; and what no size spares.
+_PASSES, _NANOSECONDS, _FIXED_SECONDS = 12, 5.0, 1.0
 
 # Nanoseconds of one thread for each of a row's pairs while some are chosen to be kept, for each kept pair and
 # pass of the eigensolver, which reads it twice, and while neighbors are looked for among them.
 _CHOOSING, _KEPT, _LOOKING = 6.0, 7.0, 50.0
-
 
 _HELD = {"float32": "two float32 matrices", "int8": "one byte a pair", "sampled": "a sample of the pairs"}
 
@@ -160,7 +162,7 @@ def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int 
     codes = n * n if processes == 1 else 2 * n * n // processes
     if precision == "sampled":
         codes = 8 * n * kept
-    return copies + codes + max(blocks, vectors + _BLOCK_BYTES, scores)
+    return copies + codes + max(blocks, vectors + _BLOCK_BYTES + _PROMISING_BYTES, scores)
 
 
 def _refusal(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int, kept: int) -> str:
@@ -196,11 +198,12 @@ def _seconds(n: int, d_a: int, d_b: int, device: torch.device, kept: int) -> flo
     threads = torch.get_num_threads() if device.type == "cpu" else 1000
     if kept:
         later = 1e-9 * (_CHOOSING * n + 2 * kept * (_PASSES * _KEPT + _LOOKING)) / threads
-        return n * (n * ranking + later)
+        return _FIXED_SECONDS + n * (n * ranking + later)
     codes = torch.zeros(columns, columns, dtype=torch.int8, device=device)
     affinity, vectors = PackedDirection(codes, 5.0, True), torch.ones(columns, 16, device=device)
     product = fastest(lambda: affinity @ vectors, device) / columns**2
-    return n * n * (ranking + 2 * _PASSES * product + 2e-9 * _NANOSECONDS / threads)
+    per_pair = ranking + 2 * _PASSES * product + 2e-9 * _NANOSECONDS / threads
+    return _FIXED_SECONDS + n * n * per_pair
 
 
 def _ranking_time(columns: int, d: int, device: torch.device) -> float:
