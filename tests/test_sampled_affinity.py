@@ -9,6 +9,7 @@ from helpers import blobs, gaussian, integers, rank_matrix, same_partition
 
 from diptych import ops
 from diptych.ops import sampled_affinity as module
+from diptych.ops._sampled_direction import weights
 from diptych.ops.difference_affinity import reference as affinity_reference
 
 SHAPES = ((9, 1, 1), (33, 2, 5), (65, 4, 20), (130, 8, 40), (385, 16, 64))
@@ -36,7 +37,7 @@ def by_definition(a: torch.Tensor, b: torch.Tensor, k: int, s: int, **options: o
 def dense(pairs: module.Pairs, sign: int) -> torch.Tensor:
     """1 + (W + Wᵀ) / 2, in float64."""
     wide = pairs._replace(values=pairs.values.double(), scales=pairs.scales.double())
-    weight = module.weights(wide, sign)
+    weight = weights(wide, sign)
     n = len(weight)
     matrix = torch.zeros(n, n, dtype=torch.float64)
     matrix.index_put_((torch.arange(n)[:, None], pairs.columns.long()), weight, accumulate=True)

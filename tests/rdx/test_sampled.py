@@ -1,5 +1,6 @@
 """Comparisons whose affinities are sampled: as good as exact ones, recorded, refused where they cannot be."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +136,14 @@ def test_bad_samples_are_named(
 ) -> None:
     with pytest.raises(kind, match=message):
         compared(pair, **options)
+
+
+def test_too_few_pairs_are_named(
+    pair: tuple[torch.Tensor, torch.Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one sample an item, spectra may have no end; a smaller limit on restarts spares the wait."""
+    module = sys.modules["diptych.ops.spectral_embedding"]  # the package's attribute is the function
+    monkeypatch.setattr(module, "_MAX_RESTARTS", 1)
+    monkeypatch.setattr(module, "_MAX_BASIS", 16)
+    with pytest.raises(RuntimeError, match=r"no convergence.*neighbors=1 and samples=1 are too few"):
+        compared(pair, neighbors=1, samples=1)

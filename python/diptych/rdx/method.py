@@ -21,7 +21,7 @@ from diptych.rdx.job import as_numpy, leading, prepared, received, versions
 from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
-from diptych.rdx.sampled import sampled_affinities
+from diptych.rdx.sampled import sampled_affinities, told_of_too_few
 from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
 from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
@@ -284,9 +284,10 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
     if p.sampling == "pagerank":
         sample = pagerank_sample(affinity, p.n_explanations, p.grid_size, exact)
     else:
-        sample = spectral_sample(
-            affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
-        )
+        with told_of_too_few(p):
+            sample = spectral_sample(
+                affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
+            )
     if affinities.size < _SLIGHT:
         sample.notes.append(
             f"The two representations order nearly all neighbors alike (affinities differ from 1 by "

@@ -1,5 +1,8 @@
 """Affinities of both directions, estimated from a few pairs of each item while rows stream by."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from diptych import ops
 from diptych._progress import Stages
 from diptych.rdx.affinities import Affinities, Pair, gamma, offset
@@ -36,3 +39,16 @@ def sampled_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, mea
         stages.advance((stop - start) / n)
     stages.enter("affinity")
     return affinities_of(affinity.directions, near, p, mutual_of(raw, p, common), size)
+
+
+@contextmanager
+def told_of_too_few(p: Parameters) -> Iterator[None]:
+    """Say what to do where the clusters of a sample cannot be found: few pairs tell mostly noise."""
+    try:
+        yield
+    except RuntimeError as error:
+        if p.precision != "sampled" or "no convergence" not in str(error):
+            raise
+        raise RuntimeError(
+            f"{error}: neighbors={p.neighbors} and samples={p.samples} are too few, ask for more"
+        ) from error
