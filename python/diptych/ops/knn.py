@@ -1,11 +1,12 @@
-"""The exact k nearest neighbors of every item."""
+"""The k nearest neighbors of every item: exact, or by an approximate index of faiss."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from diptych import _cpu
-from diptych.ops import _checks, _products
+from diptych.ops import _checks, _faiss_search, _products
 from diptych.ops._arrays import Array, floating, numpy_view, returner, to_output, to_tensor
 from diptych.ops._dispatch import choose
 from diptych.ops._nearest_search import Search
@@ -40,6 +41,9 @@ def knn(
     *,
     metric: str = "euclidean",
     exclude_self: bool | None = None,
+    index: str | None = None,
+    probes: int | None = None,
+    seed: int = 0,
     out: tuple[Array, Array] | None = None,
     backend: str | None = None,
     check: bool | None = None,
@@ -55,6 +59,16 @@ def knn(
     items whose distances agree to within the rounding of float32 products may be exchanged for one another
     at the end of the list.
 
+    With ``index`` the search is approximate: of many items only some are looked at, and true neighbors among
+    the others are missed. Choose an index by the number m of items searched: none up to some 10^5, where the
+    exact search is about as fast; then ``"IVF{L},Flat"``, which parts the items by k-means into L lists, 4 to
+    16 times sqrt(m), and looks into the ``probes`` lists nearest to a query (Jégou et al. 2011, "Product
+    quantization for nearest neighbor search", section IV): the time is that of comparing the probes / L-th
+    part of all pairs. More probes find more; measure it on some rows, ``knn(x[rows], k, x)`` against
+    ``knn(x[rows], k, x, backend="faiss", index=...)``. ``"HNSW32"`` (Malkov and Yashunin 2018), a graph,
+    answers a query faster but is built slowly, as ``"IVF{L},PQ{M}"`` saves memory at the cost of distances
+    that are those of compressed items.
+
     Args:
         x: (n, d) embeddings. Distances are returned as float32 or float64 as x is; float16, bfloat16 and
             short integers count as float32, long integers as float64.
@@ -63,28 +77,43 @@ def knn(
         metric: ``"euclidean"``, ``"sqeuclidean"`` or ``"cosine"`` (1 - cosine of the angle, as half the
             squared distance of the rows at unit length).
         exclude_self: Whether an item is kept from its own neighbors. Default: where y is not given. With
-            ``False`` and no y, an item is its own neighbor, after duplicates of lower index.
+            ``False`` and no y, an item is its own neighbor, after duplicates of lower index (an approximate
+            index may miss it).
+        index: Factory string of an approximate index of faiss, with ``backend="faiss"`` only: built anew by
+            every call from all items searched, trained on faiss's own sample of them (256 a list). None for
+            an exact search. Not offered: LSH, which knows no distance, and CAGRA, which is built on a GPU.
+        probes: Lists looked at per query, 1 to their number (default: a sixteenth), or the candidates that an
+            HNSW graph keeps (faiss's ``efSearch``; default 16, and never fewer than k).
+        seed: Of the k-means that makes the lists. The same seed, data and number of threads give the same
+            result; graphs are built by one thread for that, except those over lists ("IVF1024_HNSW32").
         out: ``(distances, indices)`` to write into: contiguous (n, k) of the result's dtype, and int64.
         backend: ``"cpu"``, ``"triton"``, ``"torch"`` (all distances from differences, slow), ``"faiss"``
             (faiss's flat index, which must be installed; float32 on the CPU, ties in its own order and
             distances with the rounding of products), or None to choose by device.
         check: Refuse NaN and Inf. Default: on the CPU yes, on a GPU (where it synchronises) no. NaN that
-            gets through leaves rows that end in index -1 and distance NaN.
+            gets through leaves rows that end in index -1 and distance NaN (Inf from faiss).
 
     Returns:
         :class:`Neighbors`: ``distances`` (n, k) in the units of x, ascending, and ``indices`` (n, k) int64.
+        An approximate index that finds fewer than k items ends a row in index -1 and distance Inf; more
+        probes find more.
 
     Complexity:
         O(n m d) time, half of it without y. Memory beyond the result: a float32 copy of the embeddings (in
         float64, too, for cosine), 16 n k bytes of candidates (at most 64 MiB with y or k above n / 16) and
         4 MiB of products. Data whose neighbors are nearer to each other than 1e-6 of its own extent (a
-        few clusters far apart) is decided by exact distances, up to ten times slower.
+        few clusters far apart) is decided by exact distances, up to ten times slower. An index of L lists
+        takes O(2560 L² d) to train, O(m L d) to fill and O(n d (L + m probes / L)) to search, and memory for
+        another float32 copy of the items searched.
 
     Raises:
         ValueError: Wrong rank, features or devices differ, k out of range, NaN or Inf, entries too large or
             too small to be squared, a zero row under ``"cosine"``, an unknown metric, ``exclude_self`` with
-            y, an ``out`` that does not fit or overlaps an input, faiss asked for but not installed.
-        TypeError: Not an array of real numbers, k not an integer.
+            y, an ``out`` that does not fit or overlaps an input, faiss asked for but not installed or with
+            arrays on a GPU, ``index`` with another backend, an index that faiss refuses or that has more
+            lists than items (fewer than 39 items a list are too few for good ones: faiss says so on stderr),
+            probes beyond the lists or without an index.
+        TypeError: Not an array of real numbers; k, probes or seed not an integer, index not a string.
     """
     tensor_x = floating(to_tensor("x", x)).detach()
     tensor_y = None if y is None else floating(to_tensor("y", y)).detach()
@@ -107,7 +136,11 @@ def knn(
         if tensor_y is not None:
             _check_values("y", tensor_y, metric)
     result = _outputs(tensor_x, tensor_y, k, out)
-    run = choose("knn", tensor_x.device, backend, _IMPLEMENTATIONS)
+    implementations = _IMPLEMENTATIONS
+    if index is not None or probes is not None:
+        asked = _faiss_search.checked(index, probes, seed, backend)
+        implementations = _IMPLEMENTATIONS | {"faiss": partial(_run_faiss, index=asked)}
+    run = choose("knn", tensor_x.device, backend, implementations)
     run(tensor_x, tensor_y, k, metric, without_self, *result)
     if out is not None:
         return Neighbors(*out)
@@ -270,23 +303,17 @@ def _run_faiss(
     exclude_self: bool,
     distances: torch.Tensor,
     indices: torch.Tensor,
+    index: _faiss_search.Index = _faiss_search.EXACT,
 ) -> None:
-    import faiss
-
-    asked, searched = (z.float().contiguous() for z in (x, x if y is None else y))
     if metric == "cosine":
-        asked, searched = (_unit_rows(z).float() for z in (asked, searched))
-    index = faiss.IndexFlatL2(x.shape[1])
-    index.add(searched.numpy())
-    found, items = (torch.from_numpy(z) for z in index.search(asked.numpy(), k + exclude_self))
-    if exclude_self:
-        others = items != torch.arange(len(x))[:, None]
-        others[others.all(1), -1] = False  # duplicates have pushed the item itself off the list
-        found, items = found[others].view(-1, k), items[others].view(-1, k)
+        x, y = _unit_rows(x), None if y is None else _unit_rows(y)
+    asked = x.float().contiguous()
+    searched = asked if y is None else y.float().contiguous()
+    _faiss_search.search(asked, searched, k, exclude_self, index, distances, indices)
     if metric == "euclidean":
-        found = found.clamp_(min=0).sqrt_()
-    distances.copy_(found / 2 if metric == "cosine" else found)
-    indices.copy_(items)
+        distances.sqrt_()
+    elif metric == "cosine":
+        distances.div_(2)
 
 
 _IMPLEMENTATIONS = {"cpu": search, "triton": _run_triton, "torch": _run_torch, "faiss": _run_faiss}
