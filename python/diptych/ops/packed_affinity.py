@@ -17,6 +17,9 @@ from diptych.ops.locally_biased_difference import reference as biased_reference
 #: Steps of a packed difference between 0 and 1.
 STEPS = 127
 
+# Side of the tiles that are folded at once where there is no kernel for it.
+_TILE = 2048
+
 # Entries of the scratch in which rows are decoded.
 _SCRATCH = 1 << 24
 
@@ -315,12 +318,20 @@ def differences(
 
 
 def fold_by_definition(codes: torch.Tensor, beta: float) -> None:
-    """Fold in torch, rows at a time: codes of G to codes of log F / beta above and below the diagonal."""
-    n, device = len(codes), codes.device
-    for i in range(n):
-        places = torch.arange(i + 1, n, device=device) + i
-        upper, lower = symmetric_codes(codes[i, i + 1 :], codes[i + 1 :, i], places, beta)
-        codes[i, i + 1 :], codes[i + 1 :, i] = upper, lower
+    """Fold in torch, tile by tile: codes of G to codes of log F / beta above and below the diagonal."""
+    items = torch.arange(len(codes), device=codes.device)
+    tiles = items.split(_TILE)
+    for number, rows in enumerate(tiles):
+        for columns in tiles[number:]:
+            here, there = (slice(int(few[0]), int(few[-1]) + 1) for few in (rows, columns))
+            upper, lower = codes[here, there], codes[there, here]
+            ab, ba = symmetric_codes(upper, lower.T, rows[:, None] + columns, beta)
+            if rows is columns:
+                above = rows[:, None] < columns
+                upper.copy_(torch.where(above, ab, torch.where(above.T, ba.T, upper)))
+            else:
+                upper.copy_(ab)
+                lower.copy_(ba.T)
 
 
 def symmetric_codes(
