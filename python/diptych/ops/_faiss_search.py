@@ -12,6 +12,9 @@ from diptych.ops import _checks, _products
 # Memory for the neighbors of a block of queries, squares in float32 and items in int64.
 _FOUND_BYTES = 1 << 26
 
+# Lists looked at where nothing is said; of 1024 they hold 0.94 of the neighbors in bench_knn_index.py.
+_PROBES = 32
+
 # Least links of an item in a graph: with none or one faiss crashes or never ends.
 _LEAST_LINKS = 2
 
@@ -134,7 +137,7 @@ def _enough_items(factory: str, n: int) -> None:
 
 def _set_probes(built: Any, lists: Any | None, index: Index) -> None:
     if lists is not None:
-        probes = max(1, lists.nlist // 16) if index.probes is None else index.probes
+        probes = min(_PROBES, lists.nlist) if index.probes is None else index.probes
         _checks.integer("probes", probes, 1, lists.nlist)
         lists.nprobe = probes
     elif index.probes is not None:
