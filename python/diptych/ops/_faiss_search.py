@@ -119,7 +119,7 @@ def _built(searched: torch.Tensor, index: Index) -> Any:
     _set_probes(built, lists, index)
     if lists is not None:
         lists.cp.seed = index.seed
-    # Items enter a graph in the order in which threads come by, so it is built by one.
+    # faiss promises no order in which threads add items to a graph, and its links depend on it: one adds all.
     graph = lists is None and re.search("HNSW|NSG", index.factory) is not None
     with _threads(1 if graph else torch.get_num_threads()), _named(index.factory, n, d):
         built.train(searched.numpy())
