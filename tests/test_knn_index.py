@@ -66,8 +66,9 @@ def test_more_probes_find_more() -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert shares[0] < 0.9, "one list in 32 cannot hold all neighbors of items without groups"
-    default = by_index(x, 20, index="IVF32,Flat")
-    assert_same(default, by_index(x, 20, index="IVF32,Flat", probes=2))
+    default = by_index(x, 20, index="IVF40,Flat")
+    assert_same(default, by_index(x, 20, index="IVF40,Flat", probes=32))
+    assert_same(by_index(x, 20), by_index(x, 20, probes=8))
 
 
 def test_graphs_find_neighbors_and_more_probes_more() -> None:

@@ -12,6 +12,9 @@ from diptych.ops import _checks, _products
 # Memory for the neighbors of a block of queries, squares in float32 and items in int64.
 _FOUND_BYTES = 1 << 26
 
+# Lists looked at where nothing is said; of 1024 they hold 0.94 of the neighbors in bench_knn_index.py.
+_PROBES = 32
+
 # Least links of an item in a graph: with none or one faiss crashes or never ends.
 _LEAST_LINKS = 2
 
@@ -116,7 +119,7 @@ def _built(searched: torch.Tensor, index: Index) -> Any:
     _set_probes(built, lists, index)
     if lists is not None:
         lists.cp.seed = index.seed
-    # Items enter a graph in the order in which threads come by, so it is built by one.
+    # faiss promises no order in which threads add items to a graph, and its links depend on it: one adds all.
     graph = lists is None and re.search("HNSW|NSG", index.factory) is not None
     with _threads(1 if graph else torch.get_num_threads()), _named(index.factory, n, d):
         built.train(searched.numpy())
@@ -134,7 +137,7 @@ def _enough_items(factory: str, n: int) -> None:
 
 def _set_probes(built: Any, lists: Any | None, index: Index) -> None:
     if lists is not None:
-        probes = max(1, lists.nlist // 16) if index.probes is None else index.probes
+        probes = min(_PROBES, lists.nlist) if index.probes is None else index.probes
         _checks.integer("probes", probes, 1, lists.nlist)
         lists.nprobe = probes
     elif index.probes is not None:

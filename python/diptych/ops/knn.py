@@ -63,11 +63,11 @@ def knn(
     the others are missed. Choose an index by the number m of items searched: none up to some 10^5, where the
     exact search is about as fast; then ``"IVF{L},Flat"``, which parts the items by k-means into L lists, 4 to
     16 times sqrt(m), and looks into the ``probes`` lists nearest to a query (Jégou et al. 2011, "Product
-    quantization for nearest neighbor search", section IV): the time is that of comparing the probes / L-th
-    part of all pairs. More probes find more; measure it on some rows, ``knn(x[rows], k, x)`` against
-    ``knn(x[rows], k, x, backend="faiss", index=...)``. ``"HNSW32"`` (Malkov and Yashunin 2018), a graph,
-    answers a query faster but is built slowly, as ``"IVF{L},PQ{M}"`` saves memory at the cost of distances
-    that are those of compressed items.
+    quantization for nearest neighbor search", section IV). It compares the probes / L-th part of all pairs,
+    but each some fourteen times slower than the exact search does. More probes find more; measure it on some
+    rows, ``knn(x[rows], k, x)`` against ``knn(x[rows], k, x, backend="faiss", index=...)``. ``"HNSW32"``
+    (Malkov and Yashunin 2018) walks a graph, in steps that grow with log m only, but is slow to build;
+    ``"IVF{L},PQ{M}"`` saves memory at the cost of distances that are those of compressed items.
 
     Args:
         x: (n, d) embeddings. Distances are returned as float32 or float64 as x is; float16, bfloat16 and
@@ -82,7 +82,7 @@ def knn(
         index: Factory string of an approximate index of faiss, with ``backend="faiss"`` only: built anew by
             every call from all items searched, trained on faiss's own sample of them (256 a list). None for
             an exact search. Not offered: LSH, which knows no distance, and CAGRA, which is built on a GPU.
-        probes: Lists looked at per query, 1 to their number (default: a sixteenth), or the candidates that an
+        probes: Lists looked at per query, 1 to their number (default: 32, or all), or the candidates that an
             HNSW graph keeps (faiss's ``efSearch``; default 16, and never fewer than k).
         seed: Of the k-means that makes the lists. The same seed, data and number of threads give the same
             result; graphs are built by one thread for that, except those over lists ("IVF1024_HNSW32").
