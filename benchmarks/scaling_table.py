@@ -155,7 +155,21 @@ def told(duration: float) -> str:
     return f"{duration / 60:.0f} min" if duration < 7200 else f"{duration / 3600:.0f} h"
 
 
-TABLES = {"measured": measured, "parts": parts, "accuracy": accuracy, "modelled": modelled}
+def recall() -> str:
+    lines = ["| index, n=100,000 d=128 k=64 | recall | search | building it |", "|---|---|---|---|"]
+    rows = read("knn_index")
+    builds = {row["op"].removesuffix(" build"): row["p20_s"] for row in rows if row["op"].endswith(" build")}
+    for row in rows:
+        if row["unit"] == "recall@64":
+            name = row["op"].removeprefix("knn_index, ")
+            built = builds.get(row["op"].partition(" probes")[0], "")
+            recalled = f"{float(row['rate']):.3f}"
+            cells = name, recalled, seconds(row["p20_s"]), built and seconds(built)
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+TABLES = {"measured": measured, "parts": parts, "accuracy": accuracy, "modelled": modelled, "recall": recall}
 
 
 def page(text: str) -> str:
