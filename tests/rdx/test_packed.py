@@ -371,7 +371,8 @@ def test_files_of_before_the_choice_still_load(tmp_path: Path) -> None:
 def test_refuses_other_precisions() -> None:
     a, b = integer_pair(60)
     for precision in ("int4", None, 8):
-        with pytest.raises(ValueError, match="precision: expected one of 'auto', 'float32', 'int8', found"):
+        expected = "precision: expected one of 'auto', 'float32', 'int8', 'sampled', found"
+        with pytest.raises(ValueError, match=expected):
             compare(a, b, precision=precision, progress=False)
 
 
