@@ -12,8 +12,8 @@ from helpers import blobs, gaussian, integers, rank_matrix, same_partition
 from test_native_build import LEVELS, run_at
 
 from diptych import _cpu, ops
-from diptych.ops.difference_affinity import reference
-from diptych.ops.packed_affinity import STEPS, differences, fold_by_definition
+from diptych.ops.difference_affinity import differences, reference
+from diptych.ops.packed_affinity import STEPS, fold_by_definition
 
 SIZES = (1, 2, 3, 7, 8, 9, 31, 33, 63, 64, 65, 127, 130, 1023)
 EPS = torch.finfo(torch.float32).eps

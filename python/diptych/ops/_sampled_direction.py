@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from diptych import _cpu
 from diptych.ops._arrays import numpy_view
+from diptych.ops._thin_product import in_blocks
 
 # Candidates looked up at once on a device without a kernel of its own.
 _SCRATCH = 1 << 22
@@ -49,20 +50,10 @@ class SampledDirection:
         """Product with (n, k) float32 vectors. O(n (K + S) k) time, O(n k) memory."""
         if self.device.type != "cpu":
             return self.by_definition(x)
-        products = []
-        for columns in x.split(_cpu.BLOCK_WIDTH, dim=1):
-            block = x.new_zeros(len(x), _cpu.BLOCK_WIDTH)
-            block[:, : columns.shape[1]] = columns
-            product = torch.empty_like(block)
-            _cpu.sampled_product(
-                *views(self.pairs),
-                self.sign,
-                numpy_view(block),
-                numpy_view(product),
-                torch.get_num_threads(),
-            )
-            products.append(product[:, : columns.shape[1]])
-        return torch.cat(products, 1)
+        pairs, threads = views(self.pairs), torch.get_num_threads()
+        return in_blocks(
+            lambda block, out: _cpu.sampled_product(*pairs, self.sign, block, out, threads), x, len(x)
+        )
 
     def by_definition(self, x: torch.Tensor) -> torch.Tensor:
         """The product in torch, by a sparse matrix and its transpose, which are kept."""

@@ -103,12 +103,18 @@ def reference(
     offset: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The definition, in the inputs' own precision (integers in float64)."""
-    if difference == "subtraction":
-        scaled = gamma * (a - b) if a.is_floating_point() else gamma * (a.double() - b.double())
-    else:
-        scaled = biased_reference(a, b, gamma, offset)
+    scaled = differences(a, b, gamma, difference, offset)
     ab, ba = torch.exp(-beta * scaled), torch.exp(beta * scaled)
     return (ab + ab.T) / 2, (ba + ba.T) / 2
+
+
+def differences(
+    a: torch.Tensor, b: torch.Tensor, gamma: float, difference: str, offset: float
+) -> torch.Tensor:
+    """G by its definition, in the inputs' own precision (integers in float64)."""
+    if difference == "subtraction":
+        return gamma * (a - b) if a.is_floating_point() else gamma * (a.double() - b.double())
+    return biased_reference(a, b, gamma, offset)
 
 
 def check_parameters(gamma: float, beta: float, offset: float, difference: str) -> None:

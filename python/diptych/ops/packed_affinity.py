@@ -8,11 +8,11 @@ from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, to_output, to_tensor
 from diptych.ops._meter import OFF, Meter
-from diptych.ops.difference_affinity import check_parameters
+from diptych.ops._thin_product import in_blocks
+from diptych.ops.difference_affinity import check_parameters, differences
 from diptych.ops.knn_affinity import checked_labels
 from diptych.ops.knn_affinity import rows as knn_of_rows
 from diptych.ops.locally_biased_difference import paired
-from diptych.ops.locally_biased_difference import reference as biased_reference
 
 #: Steps of a packed difference between 0 and 1.
 STEPS = 127
@@ -232,25 +232,13 @@ class PackedDirection:
         _checks.same_device(affinity=self, x=x)
         with self.meter.measure("affinity times vectors", 2.0 * n * n * x.shape[1], n * n):
             if self.device.type == "cpu":
-                return self._product(x)
+                codes, threads = numpy_view(self.codes), torch.get_num_threads()
+                return in_blocks(
+                    lambda block, out: _cpu.packed_product(codes, self.above, self.beta, block, out, threads),
+                    x,
+                    n,
+                )
             return torch.cat([self.rows(start, stop) @ x for start, stop in self._blocks()])
-
-    def _product(self, x: torch.Tensor) -> torch.Tensor:
-        products = []
-        for columns in x.split(_cpu.BLOCK_WIDTH, dim=1):
-            block = x.new_zeros(len(x), _cpu.BLOCK_WIDTH)
-            block[:, : columns.shape[1]] = columns
-            product = torch.empty_like(block)
-            _cpu.packed_product(
-                numpy_view(self.codes),
-                self.above,
-                self.beta,
-                numpy_view(block),
-                numpy_view(product),
-                torch.get_num_threads(),
-            )
-            products.append(product[:, : columns.shape[1]])
-        return torch.cat(products, 1)
 
     def rows(self, start: int, stop: int, out: torch.Tensor | None = None) -> torch.Tensor:
         """The rows from start up to stop, (stop - start, n) float32, written into ``out`` where given.
@@ -306,15 +294,6 @@ class PackedDirection:
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.dtype == torch.float64 else tensor
-
-
-def differences(
-    a: torch.Tensor, b: torch.Tensor, gamma: float, difference: str, offset: float
-) -> torch.Tensor:
-    """G by its definition, in float64 for integers."""
-    if difference == "subtraction":
-        return gamma * (a - b) if a.is_floating_point() else gamma * (a.double() - b.double())
-    return biased_reference(a, b, gamma, offset)
 
 
 def fold_by_definition(codes: torch.Tensor, beta: float) -> None:

@@ -4,6 +4,7 @@ import torch
 
 from diptych import _cpu
 from diptych.ops._arrays import empty, numpy_view
+from diptych.ops._thin_product import in_blocks
 from diptych.ops.knn_affinity import rows as knn_of_rows
 from diptych.ops.packed_affinity import PackedAffinity, affinity_table, symmetric_codes
 
@@ -44,21 +45,13 @@ class PackedShard:
 
     def product(self, side: int, x: torch.Tensor) -> torch.Tensor:
         """The rows' product of direction ``side`` (0 or 1) with x (n, k) float32, (rows, k)."""
-        out = x.new_empty(self.rows, x.shape[1])
         if x.device.type != "cpu":
-            for start, stop in self._blocks():
-                out[start:stop] = self.decoded(side, start, stop) @ x
-            return out
-        width = _cpu.BLOCK_WIDTH
-        for column in range(0, x.shape[1], width):
-            few = x[:, column : column + width]
-            block = x.new_zeros(self.n, width)
-            block[:, : few.shape[1]] = few
-            product = x.new_empty(self.rows, width)
-            views = numpy_view(block), numpy_view(product)
-            _cpu.shard_product(numpy_view(self.codes[side]), self.beta, *views, torch.get_num_threads())
-            out[:, column : column + width] = product[:, : few.shape[1]]
-        return out
+            blocks = [self.decoded(side, start, stop) @ x for start, stop in self._blocks()]
+            return torch.cat([x.new_empty(0, x.shape[1]), *blocks])
+        codes, threads = numpy_view(self.codes[side]), torch.get_num_threads()
+        return in_blocks(
+            lambda block, out: _cpu.shard_product(codes, self.beta, block, out, threads), x, self.rows
+        )
 
     def decoded(self, side: int, start: int, stop: int) -> torch.Tensor:
         """The affinities of the shard's rows start .. stop, (stop - start, n) float32."""

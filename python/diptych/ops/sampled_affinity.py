@@ -8,9 +8,8 @@ from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, to_tensor
 from diptych.ops._sampled_direction import Pairs, SampledDirection, views
-from diptych.ops.difference_affinity import check_parameters
+from diptych.ops.difference_affinity import check_parameters, differences
 from diptych.ops.locally_biased_difference import paired
-from diptych.ops.packed_affinity import differences
 
 #: Pairs of each item that are kept where nothing else is asked for: benchmarks/results/sampled.csv.
 NEIGHBORS, SAMPLES = 128, 1024
