@@ -7,7 +7,7 @@ from diptych import ops
 from diptych._progress import Stages
 from diptych.rdx.affinities import Affinities, Pair, gamma, offset
 from diptych.rdx.results import Parameters
-from diptych.rdx.streamed import Means, NearRows, affinities_of, counted, made, mutual_of
+from diptych.rdx.streamed import Means, NearRows, affinities_of, mutual_of, written
 
 
 def sampled_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
@@ -31,12 +31,7 @@ def sampled_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, mea
         seed=p.seed,
         device=pair[0].device,
     )
-    size = common = 0.0
-    for start in range(0, n, means.block_rows):
-        stop = min(start + means.block_rows, n)
-        block_size, block_common = made(affinity, near, start, stop, counted(p, n), stop - start)
-        size, common = size + block_size, common + block_common
-        stages.advance((stop - start) / n)
+    size, common = written(affinity, near, p, means, stages, (0, n))
     stages.enter("affinity")
     return affinities_of(affinity.directions, near, p, mutual_of(raw, p, common), size)
 

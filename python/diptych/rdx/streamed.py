@@ -33,6 +33,9 @@ from diptych.rdx.distances import DistanceRows
 from diptych.rdx.results import Parameters
 from diptych.rdx.team import Order, Team, TeamDirection, serve, spans
 
+#: Affinities that are written rows at a time.
+Streamed = ops.PackedAffinity | ops.SampledAffinity
+
 
 @dataclass(frozen=True)
 class Means:
@@ -78,7 +81,7 @@ def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, mean
     near = NearRows(pair, p, means.meter)
     codes = None if means.mapped is None else np.memmap(means.mapped, np.int8, "w+", shape=(n, n))
     packed = _packed(pair, p, means, (0, n), codes)
-    size, common = _written(packed, near, counted(p, n), means, stages)
+    size, common = written(packed, near, p, means, stages, (0, n))
     mutual = mutual_of(raw, p, common)
     stages.enter("affinity")
     return affinities_of(packed.fold().directions, near, p, mutual, size)
@@ -118,7 +121,7 @@ def _shard(
     n = len(pair[0])
     shares = spans(n, means.block_rows, team.size)
     packed = _packed(pair, p, means, shares[team.rank], None)
-    sums = _written(packed, near, counted(p, n), means, stages)
+    sums = written(packed, near, p, means, stages, shares[team.rank])
     size, common = team.total(torch.tensor(sums, dtype=torch.float64, device=team.device)).tolist()
     counts = [stop - start for start, stop in shares]
     return PackedShard(packed, team.mirrored(packed.codes, counts)), counts, size, common
@@ -141,17 +144,21 @@ def _packed(
     )
 
 
-def _written(
-    packed: ops.PackedAffinity, near: NearRows, counts: bool, means: Means, stages: Stages
+def written(
+    affinity: Streamed, near: NearRows, p: Parameters, means: Means, stages: Stages, rows: tuple[int, int]
 ) -> tuple[float, float]:
-    """Write all rows, block by block; returns what :func:`_block` does, summed."""
+    """Write the rows (first, stop), block by block; returns what :func:`made` does, summed."""
     size = common = 0.0
-    end = packed.first + len(packed.codes)
-    for start in range(packed.first, end, means.block_rows):
+    first, end = rows
+    for start in range(first, end, means.block_rows):
         stop = min(start + means.block_rows, end)
-        block_size, block_common = _block(packed, near, start, stop, counts, means.checkpoint)
-        size, common = size + block_size, common + block_common
-        stages.advance((stop - start) / len(packed.codes))
+        counts = counted(p, affinity.n)
+        if means.checkpoint is None or not isinstance(affinity, ops.PackedAffinity):
+            sums = made(affinity, near, start, stop, counts, stop - start)
+        else:
+            sums = _kept(affinity, near, start, stop, counts, means.checkpoint)
+        size, common = size + sums[0], common + sums[1]
+        stages.advance((stop - start) / (end - first))
     return size, common
 
 
@@ -179,39 +186,38 @@ def mutual_of(raw: Pair, p: Parameters, common: float) -> float:
     return common / (n * MUTUAL_NEIGHBORS) if counted(p, n) else mutual_knn(raw)
 
 
-def _block(
+def _kept(
     packed: ops.PackedAffinity,
     near: NearRows,
     start: int,
     stop: int,
     counts: bool,
-    checkpoint: Checkpoint | None,
+    checkpoint: Checkpoint,
 ) -> tuple[float, float]:
-    """Pack the rows start .. stop, or read them from the checkpoint.
-
-    Returns the sum over rows of the mean |G|, and the number of common neighbors where that is asked for.
-    """
+    """Read the rows start .. stop from the checkpoint, or pack them and keep them there; as :func:`made`."""
     part = f"rows-{start:010d}"
-    stored = checkpoint.load(part) if checkpoint is not None else None
+    stored = checkpoint.load(part)
     codes = packed.codes_of(start, stop)
     if stored is not None:
         codes.copy_(torch.from_numpy(stored["codes"]))
         return float(stored["sums"][0]), float(stored["sums"][1])
     sums = made(packed, near, start, stop, counts, stop - start)
-    if checkpoint is not None:
-        checkpoint.save(part, codes=codes.cpu().numpy(), sums=np.array(sums))
+    checkpoint.save(part, codes=codes.cpu().numpy(), sums=np.array(sums))
     return sums
 
 
 def made(
-    affinity: ops.PackedAffinity | ops.SampledAffinity,
+    affinity: Streamed,
     near: NearRows,
     start: int,
     stop: int,
     counts: bool,
     rows: int,
 ) -> tuple[float, float]:
-    """Make the rows start .. stop, ``rows`` at a time; once more with fewer where memory runs out."""
+    """Make the rows start .. stop, ``rows`` at a time; once more with fewer where memory runs out.
+
+    Returns the sum over rows of the mean |G|, and the number of common neighbors where that is asked for.
+    """
     size = common = 0.0
     try:
         for first in range(start, stop, rows):
