@@ -15,15 +15,17 @@ from diptych.rdx.team import join, restarted
 def main(folder: Path, *options: str) -> None:
     torch.set_num_threads(1)
     join("gloo", timedelta(seconds=60))
-    rank = dist.get_rank()
-    a, b = np.load(folder / "a.npy"), np.load(folder / "b.npy")
-    if f"other-{rank}" in options:
-        a = a[::-1].copy()
-    chosen = dict(option.split("=") for option in options if "=" in option)
-    resume = "workspace" in chosen and restarted()
-    result = rdx.compare(a, b, n_explanations=3, distributed=True, resume=resume, progress=False, **chosen)
-    result.save(folder / f"{rank}.npz")
-    dist.destroy_process_group()
+    try:
+        rank = dist.get_rank()
+        a, b = np.load(folder / "a.npy"), np.load(folder / "b.npy")
+        if f"other-{rank}" in options:
+            a = a[::-1].copy()
+        chosen = dict(option.split("=") for option in options if "=" in option)
+        resume = "workspace" in chosen and restarted()
+        result = rdx.compare(a, b, n_explanations=3, distributed=True, resume=resume, progress=False, **chosen)
+        result.save(folder / f"{rank}.npz")
+    finally:  # threads of a group that is left to the interpreter's end may abort the process
+        dist.destroy_process_group()
 
 
 if __name__ == "__main__":
