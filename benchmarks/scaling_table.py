@@ -63,12 +63,20 @@ class Job:
         shared = (self.exchange_bytes() + self.pass_bytes() + self.grid_bytes()) if self.gpus > 1 else 0
         return self.products() + self.ranks() + passes + shared / LINK
 
+    def sample_bytes(self) -> float:
+        """Pairs that a GPU's rows keep, and those that other rows keep of its items: as many on average."""
+        return 2 * 8 * KEPT * self.n / self.gpus
+
+    def sample_exchange_bytes(self) -> float:
+        """Pairs that a GPU sends to those whose items are in them."""
+        return 8 * KEPT * self.n / self.gpus * (1 - 1 / self.gpus)
+
     def sampled(self) -> float:
-        """Seconds from a sample, whose rows stay where they were made."""
-        kept = 8 * KEPT * self.n / self.gpus
+        """Seconds from a sample; each kept pair gathers a row of vectors, from either side."""
         gathered = 2 * 4 * WIDTH * KEPT * self.n / self.gpus
-        shared = (self.pass_bytes() + self.grid_bytes()) if self.gpus > 1 else 0
-        return self.products() + self.ranks() + PASSES * (kept + gathered) / MEMORY + shared / LINK
+        passes = PASSES * (self.sample_bytes() + gathered) / MEMORY
+        sent = self.sample_exchange_bytes() + self.pass_bytes() + self.grid_bytes()
+        return self.products() + self.ranks() + passes + (sent / LINK if self.gpus > 1 else 0)
 
 
 def read(name: str) -> list[dict[str, str]]:

@@ -31,6 +31,8 @@ def test_the_model_counts_what_the_page_says(table) -> None:
     assert job.affinity_bytes() == pytest.approx(1e8)
     assert job.pass_bytes() == pytest.approx(22 * 64 * 1e4 * 1.5)
     assert table.Job(1e4, 100, 1).affinity_bytes() == pytest.approx(1e8)
+    assert job.sample_exchange_bytes() == pytest.approx(8 * 1280 * 1e4 / 4)
+    assert table.Job(1e4, 100, 1).sample_bytes() == pytest.approx(16 * 1280 * 1e4)
     assert table.Job(2e5, 768, 8).exact() < table.Job(2e5, 768, 1).exact()
 
 

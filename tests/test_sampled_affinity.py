@@ -37,10 +37,10 @@ def by_definition(a: torch.Tensor, b: torch.Tensor, k: int, s: int, **options: o
 def dense(pairs: module.Pairs, sign: int) -> torch.Tensor:
     """1 + (W + Wᵀ) / 2, in float64."""
     wide = pairs._replace(values=pairs.values.double(), scales=pairs.scales.double())
-    weight = weights(wide, sign)
-    n = len(weight)
+    rows, columns, entries = weights(wide, sign)
+    n = len(pairs.counts)
     matrix = torch.zeros(n, n, dtype=torch.float64)
-    matrix.index_put_((torch.arange(n)[:, None], pairs.columns.long()), weight, accumulate=True)
+    matrix.index_put_((rows, columns), entries, accumulate=True)
     return 1 + (matrix + matrix.T) / 2
 
 
@@ -199,8 +199,8 @@ def test_entries_and_rows(n: int, k: int, s: int) -> None:
             direction.entries(items[:, None], items).double(), matrix, rtol=1e-5, atol=1e-6
         )
         torch.testing.assert_close(direction.rows(1, 4).double(), matrix[1:4], rtol=1e-5, atol=1e-6)
-        there = direction._looked_up(items[:, None].expand(n, n), items.expand(n, n))
-        torch.testing.assert_close((there.exp() + there.T.exp()) / 2, matrix.float())
+        i, j = torch.meshgrid(items, items, indexing="ij")
+        torch.testing.assert_close(direction._entries_by_definition(i, j), matrix.float())
 
 
 @pytest.mark.parametrize("k", [1, 3, 40])

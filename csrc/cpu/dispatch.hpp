@@ -23,14 +23,22 @@ constexpr int kMaxCandidates = 32;
 // Columns of the thin matrices that block_product multiplies by.
 constexpr int kBlockWidth = 16;
 
-// Kept pairs of n items, `width` places a row (core/sampled.hpp): columns and values (n, width), counts (n, 2) of
-// the sure ones and of all, scales (n,); `most` is the largest affinity there can be.
+// Kept pairs of some rows (core/sampled.hpp): those of row i from place starts[i] of columns and values on;
+// counts (rows, 2) of the sure ones and of all, scales (rows,).
 struct SampledPairs {
   const std::int32_t* columns;
   const float* values;
   const std::int32_t* counts;
   const float* scales;
-  std::int64_t n, width;
+  const std::int64_t* starts;
+  std::int64_t rows;
+};
+
+// What tells the affinities of the items first .. first + own.rows: the pairs their rows keep, and those of all
+// rows' pairs whose columns are among them. `most` is the largest affinity there can be.
+struct SampledShare {
+  SampledPairs own, back;
+  std::int64_t first;
   float most;
 };
 
@@ -158,16 +166,17 @@ struct Operations {
   SamplePairs<std::int32_t> sample_pairs_i32;
   SamplePairs<float> sample_pairs_f32;
 
-  // Kept pairs, x (n, kBlockWidth) -> the product with 1 + (W + W^T) / 2, W holding (F - 1) / probability of the
-  // direction whose log F is `sign` times the values.
-  void (*sampled_product)(const SampledPairs& pairs, float sign, const float* x, float* out, int threads);
+  // x (n, kBlockWidth) -> the share's rows of the product with 1 + (W + W^T) / 2, W holding (F - 1) / probability
+  // of the direction whose log F is `sign` times the values.
+  void (*sampled_product)(const SampledShare& share, float sign, const float* x, float* out, int threads);
 
-  // Items i, j (count,) -> their symmetric affinities, as far as the kept pairs tell; 1 stands in for the rest.
-  void (*sampled_entries)(const SampledPairs& pairs, float sign, const std::int64_t* i, const std::int64_t* j,
+  // Items i of the share, j of all (count,) -> their symmetric affinities, as far as the kept pairs tell; 1 stands
+  // in for the rest.
+  void (*sampled_entries)(const SampledShare& share, float sign, const std::int64_t* i, const std::int64_t* j,
                           std::int64_t count, float* out, int threads);
 
-  // As Knn, among the pairs that each row holds.
-  void (*sampled_knn)(const SampledPairs& pairs, float sign, const std::int64_t* labels, int k, float* scores,
+  // As Knn of the share's rows, among the pairs that each of them holds.
+  void (*sampled_knn)(const SampledShare& share, float sign, const std::int64_t* labels, int k, float* scores,
                       std::int64_t* neighbors, int threads);
 
   // affinity (rows, n) of the items first .. first + rows, labels (n,) -> per row the sum and the indices of

@@ -68,12 +68,12 @@ void sample_pairs(const T* a, const T* b, std::int64_t rows, std::int64_t n, std
                   std::int64_t width, std::int32_t* columns, float* values, std::int32_t* counts, float* scales,
                   double* sizes, int threads);
 
-void sampled_product(const SampledPairs& pairs, float sign, const float* x, float* out, int threads);
+void sampled_product(const SampledShare& share, float sign, const float* x, float* out, int threads);
 
-void sampled_entries(const SampledPairs& pairs, float sign, const std::int64_t* i, const std::int64_t* j,
+void sampled_entries(const SampledShare& share, float sign, const std::int64_t* i, const std::int64_t* j,
                      std::int64_t count, float* out, int threads);
 
-void sampled_knn(const SampledPairs& pairs, float sign, const std::int64_t* labels, int k, float* scores,
+void sampled_knn(const SampledShare& share, float sign, const std::int64_t* labels, int k, float* scores,
                  std::int64_t* neighbors, int threads);
 
 void fold_packed(std::int8_t* codes, std::int64_t n, double beta, int threads);

@@ -26,7 +26,7 @@ struct Row {
 };
 
 Row row_of(const SampledPairs& pairs, std::int64_t i) {
-  return {pairs.columns + i * pairs.width, pairs.values + i * pairs.width, pairs.counts[2 * i],
+  return {pairs.columns + pairs.starts[i], pairs.values + pairs.starts[i], pairs.counts[2 * i],
           pairs.counts[2 * i + 1], pairs.scales[i]};
 }
 
@@ -91,9 +91,9 @@ void gather(const Row& row, std::int64_t begin, std::int64_t end, bool sure, flo
   total = sums;
 }
 
-// The rows of `out` of the pairs' columns += half the weights times the row's own x.
+// The rows of `out`, which begin at item `first`, of the pairs' columns += half the weights times the row's own x.
 void scatter(const Row& row, std::int64_t begin, std::int64_t end, bool sure, float sign, const float* x,
-             float* out) {
+             std::int64_t first, float* out) {
   float weights[kRun];
   Sums half;
   half.add(0.5f, x);
@@ -101,7 +101,7 @@ void scatter(const Row& row, std::int64_t begin, std::int64_t end, bool sure, fl
     const std::int64_t count = end - begin < kRun ? end - begin : kRun;
     weights_of(row.values + begin, count, sure, sign, row.scale, weights);
     for (std::int64_t e = 0; e < count; ++e) {
-      float* to = out + row.columns[begin + e] * std::int64_t{kBlockWidth};
+      float* to = out + (row.columns[begin + e] - first) * std::int64_t{kBlockWidth};
       for (int p = 0; p < kParts<float>; ++p) {
         Register<float> part;
         __builtin_memcpy(&part, to + p * Sums::lanes, sizeof part);
@@ -162,69 +162,70 @@ void sample_pairs(const T* a, const T* b, std::int64_t rows, std::int64_t n, std
   }
 }
 
-void sampled_product(const SampledPairs& pairs, float sign, const float* x, float* out, int threads) {
-  const std::int64_t n = pairs.n;
+void sampled_product(const SampledShare& share, float sign, const float* x, float* out, int threads) {
+  const std::int64_t n = share.back.rows, rows = share.own.rows, first = share.first;
   double total[kBlockWidth] = {};
   for (std::int64_t i = 0; i < n; ++i)
     for (int k = 0; k < kBlockWidth; ++k) total[k] += x[i * kBlockWidth + k];
 #pragma omp parallel for num_threads(threads) schedule(static)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Row row = row_of(pairs, i);
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const Row row = row_of(share.own, r);
     Sums sums;
     gather(row, 0, row.sure, true, sign, x, sums);
     gather(row, row.sure, row.count, false, sign, x, sums);
     float own[kBlockWidth];
     __builtin_memcpy(own, sums.parts, sizeof own);
     for (int k = 0; k < kBlockWidth; ++k)
-      out[i * kBlockWidth + k] = static_cast<float>(total[k]) + 0.5f * own[k];
+      out[r * kBlockWidth + k] = static_cast<float>(total[k]) + 0.5f * own[k];
   }
-  std::int64_t strips = n / kStrip < kStrips ? n / kStrip : kStrips;
+  std::int64_t strips = rows / kStrip < kStrips ? rows / kStrip : kStrips;
   if (strips < threads) strips = threads;
-  const std::int64_t strip = (n + strips - 1) / strips;
+  const std::int64_t strip = (rows + strips - 1) / strips;
   // A strip's sums are taken in the order of the rows, however many strips there are.
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 1)
   for (std::int64_t s = 0; s < strips; ++s) {
-    const std::int64_t low = s * strip, high = low + strip;
-    for (std::int64_t i = 0; i < n && low < n; ++i) {
-      const Row row = row_of(pairs, i);
+    const std::int64_t low = first + s * strip, high = low + strip;
+    for (std::int64_t i = 0; i < n && s * strip < rows; ++i) {
+      const Row row = row_of(share.back, i);
       const float* own = x + i * kBlockWidth;
       const std::int64_t sure = place_of(row.columns, 0, row.sure, low);
-      scatter(row, sure, place_of(row.columns, sure, row.sure, high), true, sign, own, out);
+      scatter(row, sure, place_of(row.columns, sure, row.sure, high), true, sign, own, first, out);
       const std::int64_t drawn = place_of(row.columns, row.sure, row.count, low);
-      scatter(row, drawn, place_of(row.columns, drawn, row.count, high), false, sign, own, out);
+      scatter(row, drawn, place_of(row.columns, drawn, row.count, high), false, sign, own, first, out);
     }
   }
 }
 
-void sampled_entries(const SampledPairs& pairs, float sign, const std::int64_t* i, const std::int64_t* j,
+void sampled_entries(const SampledShare& share, float sign, const std::int64_t* i, const std::int64_t* j,
                      std::int64_t count, float* out, int threads) {
 #pragma omp parallel for num_threads(count < kWorthThreads ? 1 : threads) schedule(static)
   for (std::int64_t e = 0; e < count; ++e) {
-    const float there = looked_up(row_of(pairs, i[e]), j[e]), back = looked_up(row_of(pairs, j[e]), i[e]);
+    const float there = looked_up(row_of(share.own, i[e] - share.first), j[e]);
+    const float back = looked_up(row_of(share.back, j[e]), i[e]);
     out[e] = 0.5f * (core::DIPTYCH_ISA::exponential(sign * there) + core::DIPTYCH_ISA::exponential(sign * back));
   }
 }
 
-void sampled_knn(const SampledPairs& pairs, float sign, const std::int64_t* labels, int k, float* scores,
+void sampled_knn(const SampledShare& share, float sign, const std::int64_t* labels, int k, float* scores,
                  std::int64_t* neighbors, int threads) {
-  const std::int64_t n = pairs.n;
   const Buffer<float> scratch(static_cast<std::size_t>(k) * threads);
 #pragma omp parallel for num_threads(threads) schedule(dynamic, 64)
-  for (std::int64_t i = 0; i < n; ++i) {
-    const Row row = row_of(pairs, i);
-    Best best{scratch.data() + k * thread_index(), neighbors + i * k, k, 0};
+  for (std::int64_t r = 0; r < share.own.rows; ++r) {
+    const std::int64_t i = share.first + r;
+    const Row row = row_of(share.own, r);
+    Best best{scratch.data() + k * thread_index(), neighbors + r * k, k, 0};
     for (std::int64_t e = 0; e < row.count; ++e) {
       const std::int64_t j = row.columns[e];
       if (labels[j] != labels[i] || labels[i] < 0 || (e > row.sure && row.columns[e - 1] == j)) continue;
       const float there = core::DIPTYCH_ISA::exponential(sign * row.values[e]);
-      if (best.full() && 0.5f * (there + pairs.most) < best.least()) continue;
-      const float back = core::DIPTYCH_ISA::exponential(sign * looked_up(row_of(pairs, j), i));
+      if (best.full() && 0.5f * (there + share.most) < best.least()) continue;
+      const float back = core::DIPTYCH_ISA::exponential(sign * looked_up(row_of(share.back, j), i));
       best.offer(0.5f * (there + back), j);
     }
     float score = 0;
     for (int place = 0; place < best.held; ++place) score += best.affinities[place];
-    for (int place = best.held; place < k; ++place) neighbors[i * k + place] = -1;
-    scores[i] = score;
+    for (int place = best.held; place < k; ++place) neighbors[r * k + place] = -1;
+    scores[r] = score;
   }
 }
 

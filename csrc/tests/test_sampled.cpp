@@ -12,10 +12,12 @@ using diptych::cpu::kBlockWidth;
 using diptych::cpu::operations;
 using diptych::cpu::Operations;
 using diptych::cpu::SampledPairs;
+using diptych::cpu::SampledShare;
 
 namespace {
 
 constexpr std::int64_t kNear = 2, kDrawn = 3, kWidth = 2 * kNear + kDrawn;
+constexpr float kMost = 150.0f;
 
 // Rows of ranks of points on a line, in an order of their own.
 std::vector<std::int32_t> rank_rows(std::int64_t n, std::uint32_t seed) {
@@ -35,11 +37,45 @@ struct Kept {
   std::vector<std::int32_t> columns, counts;
   std::vector<float> values, scales;
   std::vector<double> sizes;
+  std::vector<std::int64_t> starts;
 
   explicit Kept(std::int64_t items)
-      : n(items), columns(n * kWidth, -1), counts(2 * n, -1), values(n * kWidth, NAN), scales(n, NAN), sizes(n, NAN) {}
+      : n(items), columns(n * kWidth, -1), counts(2 * n, -1), values(n * kWidth, NAN), scales(n, NAN), sizes(n, NAN),
+        starts(n) {
+    for (std::int64_t i = 0; i < n; ++i) starts[i] = i * kWidth;
+  }
+  // The rows first .. first + rows.
+  SampledPairs pairs(std::int64_t first, std::int64_t rows) const {
+    return {columns.data(), values.data(), counts.data() + 2 * first, scales.data() + first,
+            starts.data() + first, rows};
+  }
+  SampledShare whole() const { return {pairs(0, n), pairs(0, n), 0, kMost}; }
+};
+
+// All rows' pairs whose columns are among the items first .. first + rows.
+struct Back {
+  std::vector<std::int32_t> columns, counts;
+  std::vector<float> values, scales;
+  std::vector<std::int64_t> starts;
+
+  Back(const Kept& kept, std::int64_t first, std::int64_t rows) : scales(kept.scales) {
+    for (std::int64_t i = 0; i < kept.n; ++i) {
+      std::int32_t sure = 0, count = 0;
+      starts.push_back(static_cast<std::int64_t>(columns.size()));
+      for (std::int64_t e = 0; e < kept.counts[2 * i + 1]; ++e) {
+        const std::int32_t column = kept.columns[i * kWidth + e];
+        if (column < first || column >= first + rows) continue;
+        columns.push_back(column);
+        values.push_back(kept.values[i * kWidth + e]);
+        sure += e < kept.counts[2 * i];
+        ++count;
+      }
+      counts.insert(counts.end(), {sure, count});
+    }
+  }
   SampledPairs pairs() const {
-    return {columns.data(), values.data(), counts.data(), scales.data(), n, kWidth, 150.0f};
+    return {columns.data(), values.data(), counts.data(), scales.data(), starts.data(),
+            static_cast<std::int64_t>(starts.size())};
   }
 };
 
@@ -146,8 +182,8 @@ TEST(products_with_sampled_pairs) {
     for (const float sign : {1.0f, -1.0f}) {
       const std::vector<double> weights = weights_of(kept, sign);
       std::vector<float> one(x.size(), NAN), two(x.size(), NAN);
-      operations().sampled_product(kept.pairs(), sign, x.data(), one.data(), 1);
-      operations().sampled_product(kept.pairs(), sign, x.data(), two.data(), 3);
+      operations().sampled_product(kept.whole(), sign, x.data(), one.data(), 1);
+      operations().sampled_product(kept.whole(), sign, x.data(), two.data(), 3);
       CHECK(same_bits(one, two), "threads");
       for (std::int64_t i = 0; i < n; ++i)
         for (int k = 0; k < kBlockWidth; ++k) {
@@ -172,7 +208,7 @@ TEST(entries_and_neighbors_of_sampled_pairs) {
     for (std::int64_t e = 0; e < n; ++e) labels[e] = e % 3 - 1;
     for (const float sign : {1.0f, -1.0f}) {
       std::vector<float> entries(n * n, NAN), row(n);
-      operations().sampled_entries(kept.pairs(), sign, i.data(), j.data(), n * n, entries.data(), 2);
+      operations().sampled_entries(kept.whole(), sign, i.data(), j.data(), n * n, entries.data(), 2);
       for (std::int64_t e = 0; e < n * n; ++e) {
         const double there = std::exp(sign * held(kept, i[e], j[e])), back = std::exp(sign * held(kept, j[e], i[e]));
         CHECK(std::fabs(entries[e] - (there + back) / 2) < 1e-6 * (there + back), std::to_string(e));
@@ -180,7 +216,7 @@ TEST(entries_and_neighbors_of_sampled_pairs) {
       constexpr int k = 4;
       std::vector<float> scores(n, NAN);
       std::vector<std::int64_t> neighbors(n * k, -7);
-      operations().sampled_knn(kept.pairs(), sign, labels.data(), k, scores.data(), neighbors.data(), 2);
+      operations().sampled_knn(kept.whole(), sign, labels.data(), k, scores.data(), neighbors.data(), 2);
       for (std::int64_t item = 0; item < n; ++item) {
         // Items the row does not hold are in no cluster.
         std::vector<std::int64_t> mates(n, -1);
@@ -195,6 +231,34 @@ TEST(entries_and_neighbors_of_sampled_pairs) {
         CHECK(std::fabs(scores[item] - sum) <= 1e-6f * sum, "score of item " + std::to_string(item));
       }
     }
+  }
+}
+
+TEST(a_share_gives_its_rows_of_the_whole) {
+  const std::int64_t n = 129;
+  const Kept kept = sampled(operations().sample_pairs_i32, rank_rows(n, 1), rank_rows(n, 2), n, n, 1);
+  const auto x = values<float>(Values::signs, n * kBlockWidth, 5);
+  std::vector<std::int64_t> labels(n);
+  for (std::int64_t e = 0; e < n; ++e) labels[e] = e % 3 - 1;
+  constexpr int k = 4;
+  std::vector<float> product(n * kBlockWidth), scores(n);
+  std::vector<std::int64_t> neighbors(n * k);
+  operations().sampled_product(kept.whole(), 1, x.data(), product.data(), 1);
+  operations().sampled_knn(kept.whole(), 1, labels.data(), k, scores.data(), neighbors.data(), 1);
+  for (const auto& [first, rows] : {std::pair<std::int64_t, std::int64_t>{0, 64}, {64, 65}, {7, 1}, {129, 0}}) {
+    const Back back(kept, first, rows);
+    const SampledShare share{kept.pairs(first, rows), back.pairs(), first, kMost};
+    std::vector<float> own(rows * kBlockWidth, NAN), own_scores(rows, NAN), entries(rows * n, NAN), all(rows * n);
+    std::vector<std::int64_t> own_neighbors(rows * k, -7), i(rows * n), j(rows * n);
+    operations().sampled_product(share, 1, x.data(), own.data(), 2);
+    CHECK(std::equal(own.begin(), own.end(), product.begin() + first * kBlockWidth), "product");
+    operations().sampled_knn(share, 1, labels.data(), k, own_scores.data(), own_neighbors.data(), 2);
+    CHECK(std::equal(own_scores.begin(), own_scores.end(), scores.begin() + first), "scores");
+    CHECK(std::equal(own_neighbors.begin(), own_neighbors.end(), neighbors.begin() + first * k), "neighbors");
+    for (std::int64_t e = 0; e < rows * n; ++e) i[e] = first + e / n, j[e] = e % n;
+    operations().sampled_entries(share, 1, i.data(), j.data(), rows * n, entries.data(), 2);
+    operations().sampled_entries(kept.whole(), 1, i.data(), j.data(), rows * n, all.data(), 2);
+    CHECK(entries == all, "entries");
   }
 }
 

@@ -90,20 +90,18 @@ def sample_pairs(
     threads: int,
 ) -> None: ...
 def sampled_product(
-    columns: NDArray[Any],
-    values: NDArray[Any],
-    counts: NDArray[Any],
-    scales: NDArray[Any],
+    own: tuple[NDArray[Any], ...],
+    back: tuple[NDArray[Any], ...],
+    first: int,
     sign: float,
     x: NDArray[Any],
     out: NDArray[Any],
     threads: int,
 ) -> None: ...
 def sampled_entries(
-    columns: NDArray[Any],
-    values: NDArray[Any],
-    counts: NDArray[Any],
-    scales: NDArray[Any],
+    own: tuple[NDArray[Any], ...],
+    back: tuple[NDArray[Any], ...],
+    first: int,
     sign: float,
     i: NDArray[Any],
     j: NDArray[Any],
@@ -111,10 +109,9 @@ def sampled_entries(
     threads: int,
 ) -> None: ...
 def sampled_knn(
-    columns: NDArray[Any],
-    values: NDArray[Any],
-    counts: NDArray[Any],
-    scales: NDArray[Any],
+    own: tuple[NDArray[Any], ...],
+    back: tuple[NDArray[Any], ...],
+    first: int,
     sign: float,
     most: float,
     labels: NDArray[Any],

@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from diptych import rdx
 from diptych.rdx.checkpoint import Checkpoint, clear
-from diptych.rdx.streamed import packed_affinities
+from diptych.rdx.streamed import streamed_affinities
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -27,9 +27,10 @@ from diptych import rdx
 from diptych.rdx import planning
 planning._LEAST_ROWS = planning._BLOCK_BYTES = 64  # many small blocks
 torch.set_num_threads(1)
-a, b, workspace, out = sys.argv[1:5]
+a, b, workspace, out, *few = sys.argv[1:]
 a, b = np.load(a), np.load(b)
-result = rdx.compare(a, b, n_explanations=3, workspace=workspace, resume=True, progress=False)
+sample = dict(zip(("neighbors", "samples"), map(int, few)))
+result = rdx.compare(a, b, n_explanations=3, workspace=workspace, resume=True, progress=False, **sample)
 result.save(out, embeddings=False)
 """
 
@@ -73,12 +74,16 @@ def assert_same(found: rdx.RDXResult, expected: rdx.RDXResult) -> None:
     assert (found.mutual_knn, found.cka) == (expected.mutual_knn, expected.cka)
 
 
-def test_killed_at_random_moments_and_resumed_it_finds_the_same(small_blocks: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"precision": "int8"}, {"neighbors": 16, "samples": 100}])
+def test_killed_at_random_moments_and_resumed_it_finds_the_same(
+    options: dict[str, Any], small_blocks: None, tmp_path: Path
+) -> None:
     a, b = pair()
     np.save(tmp_path / "a.npy", a)
     np.save(tmp_path / "b.npy", b)
     arguments = [str(tmp_path / name) for name in ("a.npy", "b.npy", "work", "result.npz")]
-    command = [sys.executable, "-c", PROGRAM, *arguments]
+    few = [str(value) for value in options.values() if isinstance(value, int)]
+    command = [sys.executable, "-c", PROGRAM, *arguments, *few]
     chance = random.Random(7)
     kills = 0
     for _ in range(6):
@@ -95,7 +100,7 @@ def test_killed_at_random_moments_and_resumed_it_finds_the_same(small_blocks: No
     assert done.returncode == 0, done.stderr
     assert_same(
         rdx.RDXResult.load(tmp_path / "result.npz"),
-        rdx.compare(a, b, n_explanations=3, precision="int8", progress=False),
+        rdx.compare(a, b, n_explanations=3, progress=False, **options),
     )
 
 
@@ -112,7 +117,7 @@ def test_an_explained_job_needs_no_affinities(stopped: Path, monkeypatch: pytest
         "explained-1.safetensors",
         "job.json",
     ]
-    monkeypatch.setattr("diptych.rdx.method.packed_affinities", _stop)
+    monkeypatch.setattr("diptych.rdx.method.streamed_affinities", _stop)
     assert_same(rdx.compare(*pair(), workspace=stopped, resume=True, progress=False), first)
 
 
@@ -204,7 +209,7 @@ def test_an_unreadable_description_is_refused(stopped: Path, content: str) -> No
 def test_resuming_needs_a_workspace_and_a_workspace_bytes(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="resume: needs the workspace of the job"):
         rdx.compare(*pair(), resume=True, progress=False)
-    with pytest.raises(ValueError, match="workspace: needs precision 'int8', found 'float32'"):
+    with pytest.raises(ValueError, match="workspace: needs precision 'int8' or 'sampled', found 'float32'"):
         rdx.compare(*pair(), workspace=tmp_path, precision="float32", progress=False)
 
 
@@ -222,11 +227,11 @@ def test_affinities_in_a_file_are_the_same(
     seen = []
 
     def watched(*arguments: Any) -> Any:
-        affinities = packed_affinities(*arguments)
+        affinities = streamed_affinities(*arguments)
         seen.append((tmp_path / "w" / "affinity.int8").stat().st_size)
         return affinities
 
-    monkeypatch.setattr("diptych.rdx.method.packed_affinities", watched)
+    monkeypatch.setattr("diptych.rdx.method.streamed_affinities", watched)
     assert_same(rdx.compare(*pair(), workspace=tmp_path / "w", progress=False), alone)
     assert seen == [600 * 600]
     assert not (tmp_path / "w" / "affinity.int8").exists()

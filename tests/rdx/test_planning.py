@@ -90,6 +90,24 @@ def test_a_full_disk_is_told_before_the_work(
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(OSError, match=r"workspace: 60,000 items need 3\.4 GiB on disk, 1\.0 GiB are free in"):
         plan(60_000, "int8", workspace=tmp_path / "not" / "there")
+    with pytest.raises(
+        OSError, match=r"workspace: 200,000 items need 1\.9 GiB on disk, 1\.0 GiB are free in"
+    ):
+        plan(200_000, "sampled", workspace=tmp_path)
+    # What an earlier attempt has written needs no room any more.
+    with (tmp_path / "rows-0000000000.safetensors").open("wb") as part:
+        part.truncate(GIB)
+    assert plan(200_000, "sampled", workspace=tmp_path).precision == "sampled"
+
+
+def test_a_team_shares_the_sample_and_the_memory(eight_gib: None) -> None:
+    n, kept = 100_000, 1280
+    alone, team = (
+        rdx.plan(n, 64, 64, precision="sampled", processes=size, kept=kept, pilot=False) for size in (1, 4)
+    )
+    assert team.free == alone.free // 4
+    # A quarter of the rows, and as much again of what other rows hold of these items.
+    assert alone.memory - team.memory == 8 * n * kept - 2 * 8 * n * kept // 4
 
 
 def test_a_plan_reads_as_a_sentence() -> None:

@@ -123,7 +123,6 @@ def test_one_of_the_two_gets_its_default(pair: tuple[torch.Tensor, torch.Tensor]
         ({"neighbors": N}, ValueError, "neighbors: expected fewer than the 1200 items, found 1200"),
         ({"samples": 1000}, ValueError, r"2 \* 128 \+ 1000 pairs of each item are no fewer than the 1199"),
         ({"precision": "sampled"}, ValueError, r"2 \* 128 \+ 1024 pairs"),
-        ({**SAMPLE, "workspace": "unused"}, ValueError, "workspace: needs precision 'int8', found 'sampled'"),
         (
             {"neighbors": 8, "precision": "int8"},
             ValueError,

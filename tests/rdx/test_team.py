@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,11 +88,14 @@ def test_shares_are_whole_blocks_in_order(n: int, block: int, size: int) -> None
 
 
 @pytest.mark.parametrize("size", [2, 3])
-def test_several_processes_find_what_one_does(size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"precision": "int8"}, {"neighbors": 16, "samples": 100}])
+def test_several_processes_find_what_one_does(size: int, options: dict[str, Any], tmp_path: Path) -> None:
     a, b = write_pair(tmp_path)
-    done = run_team(size, str(PROGRAM), str(tmp_path))
+    done = run_team(
+        size, str(PROGRAM), str(tmp_path), *(f"{name}={value}" for name, value in options.items())
+    )
     assert done.returncode == 0, done.stderr
-    alone = rdx.compare(a, b, n_explanations=3, precision="int8", progress=False)
+    alone = rdx.compare(a, b, n_explanations=3, progress=False, **options)
     for rank in range(size):
         assert_same(rdx.RDXResult.load(tmp_path / f"{rank}.npz"), alone)
 
@@ -133,13 +137,16 @@ def write_mortal_program(folder: Path) -> Path:
         "import os, signal, sys\n"
         f"sys.path.insert(0, {str(PROGRAM.parent)!r})\n"
         "from pathlib import Path\n"
-        "import diptych.rdx.team as team, team_program\n"
-        "product = team.PackedShard.product\n"
-        "def dying(self, side, x):\n"
-        "    if os.environ['RANK'] == '1' and os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') == '0':\n"
-        "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return product(self, side, x)\n"
-        "team.PackedShard.product = dying\n"
+        "import team_program\n"
+        "from diptych.ops import PackedShard, SampledShard\n"
+        "def mortal(product):\n"
+        "    def dying(self, side, x):\n"
+        "        if os.environ['RANK'] == '1' and os.environ.get('TORCHELASTIC_RESTART_COUNT', '0') == '0':\n"
+        "            os.kill(os.getpid(), signal.SIGKILL)\n"
+        "        return product(self, side, x)\n"
+        "    return dying\n"
+        "for shard in (PackedShard, SampledShard):\n"
+        "    shard.product = mortal(shard.product)\n"
         "team_program.main(Path(sys.argv[1]), *sys.argv[2:])\n"
     )
     return program
@@ -165,12 +172,14 @@ def test_a_process_that_dies_ends_the_job_with_a_message(tmp_path: Path) -> None
     assert "run the job again with resume to go on" in said[0]
 
 
-def test_torchrun_restarts_a_job_that_resumes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [{"precision": "int8"}, {"neighbors": 16, "samples": 100}])
+def test_torchrun_restarts_a_job_that_resumes(options: dict[str, Any], tmp_path: Path) -> None:
     a, b = write_pair(tmp_path)
     program, workspace = write_mortal_program(tmp_path), tmp_path / "work"
-    done = run_team(2, str(program), str(tmp_path), f"workspace={workspace}", options=("--max-restarts=1",))
+    chosen = [f"{name}={value}" for name, value in ({"workspace": workspace} | options).items()]
+    done = run_team(2, str(program), str(tmp_path), *chosen, options=("--max-restarts=1",))
     assert done.returncode == 0, done.stderr
-    alone = rdx.compare(a, b, n_explanations=3, precision="int8", progress=False)
+    alone = rdx.compare(a, b, n_explanations=3, progress=False, **options)
     assert_same(rdx.RDXResult.load(tmp_path / "1.npz"), alone)
 
 
@@ -195,4 +204,4 @@ def test_float32_cannot_be_shared(tmp_path: Path) -> None:
     write_pair(tmp_path, 60)
     done = run_team(1, str(PROGRAM), str(tmp_path), "precision=float32")
     assert done.returncode != 0
-    assert "distributed: needs precision 'int8', found 'float32'" in done.stderr
+    assert "distributed: needs precision 'int8' or 'sampled', found 'float32'" in done.stderr

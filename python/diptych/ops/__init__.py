@@ -20,6 +20,7 @@ from diptych.ops.packed_shard import PackedShard
 from diptych.ops.pairwise_distances import pairwise_distances
 from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.sampled_affinity import SampledAffinity, SampledDirection
+from diptych.ops.sampled_shard import SampledShard
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
 
@@ -35,6 +36,7 @@ __all__ = [
     "PackedShard",
     "SampledAffinity",
     "SampledDirection",
+    "SampledShard",
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",

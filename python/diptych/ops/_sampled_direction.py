@@ -1,6 +1,7 @@
 """One direction of sampled affinities: multiplied and looked up, never made."""
 
 import warnings
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from diptych import _cpu
 from diptych.ops._arrays import numpy_view
+from diptych.ops._meter import OFF, Meter
 from diptych.ops._thin_product import in_blocks
 
 # Candidates looked up at once on a device without a kernel of its own.
@@ -17,65 +19,90 @@ _SCRATCH = 1 << 22
 class Pairs(NamedTuple):
     """The pairs kept of some rows; in each row the sure ones first, then the drawn, both by column."""
 
-    columns: torch.Tensor  #: (rows, width) int32, items; the row's own where it keeps fewer pairs
-    values: torch.Tensor  #: (rows, width) float32, log F_ij before symmetrising
+    columns: (
+        torch.Tensor
+    )  #: int32, items: (rows, width), the row's own where it keeps fewer, or all in a line
+    values: torch.Tensor  #: float32, log F_ij before symmetrising, of the same shape
     counts: torch.Tensor  #: (rows, 2) int32, how many are sure and how many there are
     scales: torch.Tensor  #: (rows,) float32, a drawn pair has probability (exp|log F_ij| - 1) / scale
+    starts: torch.Tensor  #: (rows,) int64, the place of a row's first pair among all places
+
+    @property
+    def arrays(self) -> tuple[NDArray[Any], ...]:
+        """As the kernels take them."""
+        return tuple(map(numpy_view, self))
 
 
 class SampledDirection:
-    """The estimated symmetric affinities (n, n) of one direction, multiplied and looked up.
+    """The estimated symmetric affinities (rows, n) of one direction, multiplied and looked up.
 
-    An operator: :func:`diptych.ops.spectral_embedding` and :func:`diptych.ops.spectral_clusters` take it in
-    place of a matrix. Its product is unbiased; its entries are those of the pairs that are kept, with an
-    affinity of 1 in place of what neither row of a pair holds.
+    An operator where all n rows are there: :func:`diptych.ops.spectral_embedding` and
+    :func:`diptych.ops.spectral_clusters` take it in place of a matrix. Its product is unbiased; its entries
+    are those of the pairs that are kept, with an affinity of 1 in place of what neither row of a pair holds.
+
+    Args:
+        own: The pairs that the rows keep, (rows, width).
+        sign: 1 for the affinities of the first representation against the second, -1 for the others.
+        most: The largest affinity there can be.
+        first: The item of the first row.
+        back: All n rows' pairs whose columns are among the rows; ``own`` where these are all rows.
+        meter: Counts time and work.
     """
 
     dtype = torch.float32
 
-    def __init__(self, pairs: Pairs, sign: int, most: float) -> None:
-        self.pairs, self.sign, self.most = pairs, sign, most
-        self.shape = torch.Size([len(pairs.columns), len(pairs.columns)])
-        self.device = pairs.columns.device
-        self._sparse: tuple[torch.Tensor, torch.Tensor] | None = None
+    def __init__(
+        self, own: Pairs, sign: int, most: float, first: int, back: Pairs, meter: Meter = OFF
+    ) -> None:
+        self.pairs, self.sign, self.most, self.first, self.meter = own, sign, most, first, meter
+        self._back = back
+        self.shape = torch.Size([len(own.counts), len(self._back.counts)])
+        self.device = own.columns.device
 
     def __len__(self) -> int:
         return self.shape[0]
 
     def diagonal(self) -> torch.Tensor:
-        """(n,): an item's affinity to itself is 1."""
+        """(rows,): an item's affinity to itself is 1."""
         return torch.ones(len(self), dtype=self.dtype, device=self.device)
 
     def __matmul__(self, x: torch.Tensor) -> torch.Tensor:
-        """Product with (n, k) float32 vectors. O(n (K + S) k) time, O(n k) memory."""
-        if self.device.type != "cpu":
-            return self.by_definition(x)
-        pairs, threads = views(self.pairs), torch.get_num_threads()
+        """Product with (n, k) float32 vectors. O(rows (K + S) k) time, O(n k) memory."""
+        held = self.pairs.columns.numel() + self._back.columns.numel()
+        with self.meter.measure("affinity times vectors", 2.0 * held * x.shape[1], 8 * held):
+            return self._product(x) if self.device.type == "cpu" else self.by_definition(x)
+
+    def _product(self, x: torch.Tensor) -> torch.Tensor:
+        own, back, threads = self.pairs.arrays, self._back.arrays, torch.get_num_threads()
         return in_blocks(
-            lambda block, out: _cpu.sampled_product(*pairs, self.sign, block, out, threads), x, len(x)
+            lambda block, out: _cpu.sampled_product(own, back, self.first, self.sign, block, out, threads),
+            x,
+            len(self),
         )
 
     def by_definition(self, x: torch.Tensor) -> torch.Tensor:
-        """The product in torch, by a sparse matrix and its transpose, which are kept."""
-        if self._sparse is None:
-            self._sparse = _sparse(self.pairs, weights(self.pairs, self.sign))
-        rows, columns = self._sparse
-        return x.double().sum(0).to(x) + (rows @ x + columns @ x) / 2
+        """The product in torch, by two sparse matrices, which are kept."""
+        there, back = self._sparse
+        return x.double().sum(0).to(x) + (there @ x + back @ x) / 2
 
     def rows(self, start: int, stop: int) -> torch.Tensor:
-        """The entries of the rows start .. stop, (stop - start, n) float32."""
+        """The entries of the items start .. stop, (stop - start, n) float32."""
         own = torch.arange(start, stop, device=self.device)
-        return self.entries(own[:, None], torch.arange(len(self), device=self.device))
+        return self.entries(own[:, None], torch.arange(self.shape[1], device=self.device))
 
     def entries(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
-        """The affinities of pairs of items, int64 indices of shapes that broadcast. O(log(K + S)) each."""
+        """The affinities of items i among the rows with items j, int64 of shapes that broadcast.
+
+        O(log(K + S)) each.
+        """
         i, j = torch.broadcast_tensors(i, j)
         if self.device.type != "cpu":
-            there, back = torch.exp(self._looked_up(i, j)), torch.exp(self._looked_up(j, i))
-            return torch.where(i == j, torch.ones_like(there), (there + back) / 2)
+            return self._entries_by_definition(i, j)
         out = torch.empty(i.shape)
         _cpu.sampled_entries(
-            *views(self.pairs),
+            self.pairs.arrays,
+            self._back.arrays,
+            self.first,
             self.sign,
             numpy_view(i.contiguous()),
             numpy_view(j.contiguous()),
@@ -85,7 +112,7 @@ class SampledDirection:
         return out
 
     def knn(self, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Each item's k largest entries inside its cluster, as :func:`diptych.ops.knn_affinity`.
+        """Each row's k largest entries inside its cluster, as :func:`diptych.ops.knn_affinity`; all n labels.
 
         Only pairs that the item's own row holds are candidates.
         """
@@ -94,7 +121,9 @@ class SampledDirection:
         scores = torch.empty(len(self))
         neighbors = torch.empty(len(self), k, dtype=torch.int64)
         _cpu.sampled_knn(
-            *views(self.pairs),
+            self.pairs.arrays,
+            self._back.arrays,
+            self.first,
             self.sign,
             self.most,
             numpy_view(labels),
@@ -104,27 +133,21 @@ class SampledDirection:
         )
         return scores, neighbors
 
-    def _looked_up(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
-        """log F_ij as row i holds it, 0 where it does not."""
-        shape, i, j = i.shape, i.reshape(-1), j.reshape(-1)
-        found = []
-        for rows, others in zip(i.split(_chunk(self)), j.split(_chunk(self)), strict=True):
-            same = self.pairs.columns[rows] == others[:, None]
-            values = self.pairs.values[rows].masked_fill(~same, 0)
-            place = values.abs().argmax(1, keepdim=True)
-            found.append(self.sign * values.gather(1, place)[:, 0])
-        return torch.cat(found).view(shape)
+    def _entries_by_definition(self, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        there = torch.exp(self.sign * self._own_table.looked_up(i - self.first, j))
+        back = torch.exp(self.sign * self._back_table.looked_up(j, i))
+        return torch.where(i == j, torch.ones_like(there), (there + back) / 2)
 
     def _knn_by_definition(self, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
         scores, neighbors = [], []
-        items = torch.arange(len(self), device=self.device)
-        for own in items.split(max(1, _chunk(self) // self.pairs.columns.shape[1])):
-            columns = self.pairs.columns[own].long().sort(dim=1).values
+        items = torch.arange(self.first, self.first + len(self), device=self.device)
+        for own in items.split(max(1, _SCRATCH // self.pairs.columns.shape[1])):
+            columns = self.pairs.columns[own - self.first].long().sort(dim=1).values
             mates = (labels[columns] == labels[own, None]) & (labels[own, None] >= 0)
             mates &= columns != own[:, None]
             mates[:, 1:] &= columns[:, 1:] != columns[:, :-1]
-            values = self.entries(own[:, None], columns).masked_fill(~mates, -torch.inf)
-            best, order = values.sort(dim=1, descending=True, stable=True)
+            values = self._entries_by_definition(own[:, None].expand_as(columns), columns)
+            best, order = values.masked_fill(~mates, -torch.inf).sort(dim=1, descending=True, stable=True)
             best, order = best[:, :k], order[:, :k]
             missing = torch.isinf(best)
             near = columns.gather(1, order).masked_fill(missing, -1)
@@ -133,39 +156,65 @@ class SampledDirection:
             scores.append(best.masked_fill(missing, 0).sum(1))
         return torch.cat(scores), torch.cat(neighbors)
 
+    @cached_property
+    def _sparse(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows of W and of its transpose, (rows, n) each."""
+        rows, columns, values = weights(self.pairs, self.sign)
+        back_rows, back_columns, back_values = weights(self._back, self.sign)
+        order = back_columns.argsort(stable=True)
+        there = rows, columns, values
+        back = back_columns[order] - self.first, back_rows[order], back_values[order]
+        return _compressed(*there, self.shape), _compressed(*back, self.shape)
 
-def weights(pairs: Pairs, sign: int) -> torch.Tensor:
-    """W, (n, width) in the pairs' precision: (F - 1) / probability of one direction, 0 past a row's pairs."""
-    values = sign * pairs.values
-    place = torch.arange(values.shape[1], device=values.device)
-    drawn = (
-        torch.where(values > 0, torch.ones_like(values), -torch.exp(-values.abs())) * pairs.scales[:, None]
-    )
-    weight = torch.where(place < pairs.counts[:, :1], torch.expm1(values), drawn)
-    return weight.masked_fill(place >= pairs.counts[:, 1:], 0)
+    @cached_property
+    def _own_table(self) -> "_Table":
+        return _Table(self.pairs, self.shape[1])
+
+    @cached_property
+    def _back_table(self) -> "_Table":
+        return self._own_table if self._back is self.pairs else _Table(self._back, self.shape[1])
 
 
-def _sparse(pairs: Pairs, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """W and its transpose as compressed rows."""
-    n, width = weight.shape
-    columns, device = pairs.columns.reshape(-1).long(), weight.device
-    starts = torch.arange(0, n * width + 1, width, device=device)
-    order = columns.argsort(stable=True)
-    ends = torch.searchsorted(columns[order], torch.arange(n + 1, device=device))
-    values = weight.reshape(-1)
+def listed(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """All pairs row by row: their rows and places, int64, and which of them are sure."""
+    counts = pairs.counts.long()
+    rows = torch.arange(len(counts), device=counts.device).repeat_interleave(counts[:, 1])
+    before = counts[:, 1].cumsum(0) - counts[:, 1]
+    inside = torch.arange(len(rows), device=counts.device) - before[rows]
+    return rows, pairs.starts[rows] + inside, inside < counts[rows, 0]
+
+
+def weights(pairs: Pairs, sign: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Rows, columns and entries of W = (F - 1) / probability in one direction, in the pairs' precision."""
+    rows, places, sure = listed(pairs)
+    values = sign * pairs.values.reshape(-1)[places]
+    drawn = torch.where(values > 0, torch.ones_like(values), -torch.exp(-values.abs())) * pairs.scales[rows]
+    return rows, pairs.columns.reshape(-1)[places].long(), torch.where(sure, torch.expm1(values), drawn)
+
+
+class _Table:
+    """Pairs in the order of their rows and columns, to be looked up where there is no kernel for it."""
+
+    def __init__(self, pairs: Pairs, n: int) -> None:
+        rows, places, _ = listed(pairs)
+        self._n = n
+        self._keys, order = (rows * n + pairs.columns.reshape(-1)[places]).sort()
+        self._values = pairs.values.reshape(-1)[places[order]]
+
+    def looked_up(self, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
+        """The logarithms of the affinities, 0 where they are not held."""
+        if len(self._keys) == 0:
+            return torch.zeros(rows.shape, device=rows.device)
+        wanted = rows * self._n + columns
+        place = torch.searchsorted(self._keys, wanted).clamp(max=len(self._keys) - 1)
+        return self._values[place].masked_fill(self._keys[place] != wanted, 0)
+
+
+def _compressed(
+    rows: torch.Tensor, columns: torch.Tensor, values: torch.Tensor, shape: torch.Size
+) -> torch.Tensor:
+    """A sparse matrix of entries that lie row by row."""
+    starts = torch.searchsorted(rows, torch.arange(shape[0] + 1, device=rows.device))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse CSR tensor support is in beta")
-        return (
-            torch.sparse_csr_tensor(starts, columns, values, (n, n), check_invariants=False),
-            torch.sparse_csr_tensor(ends, order // width, values[order], (n, n), check_invariants=False),
-        )
-
-
-def views(pairs: Pairs) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
-    """As the kernels take them."""
-    columns, values, counts, scales = map(numpy_view, pairs)
-    return columns, values, counts, scales
-
-
-def _chunk(direction: SampledDirection) -> int:
-    return max(1, _SCRATCH // direction.pairs.columns.shape[1])
+        return torch.sparse_csr_tensor(starts, columns, values, shape, check_invariants=False)

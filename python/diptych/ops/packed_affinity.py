@@ -1,6 +1,7 @@
 """Difference affinities of both directions in one byte a pair of items: for n beyond two n × n floats."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 
@@ -124,6 +125,15 @@ class PackedAffinity:
     def codes_of(self, start: int, stop: int) -> torch.Tensor:
         """The codes of the items start .. stop, a view."""
         return self.codes[start - self.first : stop - self.first]
+
+    def parts(self, start: int, stop: int) -> dict[str, torch.Tensor]:
+        """What is kept of the items start .. stop, views by name."""
+        return {"codes": self.codes_of(start, stop)}
+
+    def restore(self, start: int, parts: Mapping[str, torch.Tensor]) -> None:
+        """Take back what :meth:`parts` gave of the items from ``start`` on."""
+        codes = parts["codes"]
+        self.codes_of(start, start + len(codes)).copy_(codes)
 
     def _pack(self, a: torch.Tensor, b: torch.Tensor, out: torch.Tensor, sizes: torch.Tensor) -> None:
         if out.device.type != "cpu":

@@ -1,13 +1,15 @@
 """Difference affinities of both directions from a few pairs of each item: for n beyond an n × n array."""
 
 import math
+from collections.abc import Mapping
 
 import torch
 
 from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, to_tensor
-from diptych.ops._sampled_direction import Pairs, SampledDirection, views
+from diptych.ops._meter import OFF, Meter
+from diptych.ops._sampled_direction import Pairs, SampledDirection
 from diptych.ops.difference_affinity import check_parameters, differences
 from diptych.ops.locally_biased_difference import paired
 
@@ -46,9 +48,11 @@ class SampledAffinity:
         offset: Added to the minimum in the locally biased difference.
         seed: Of the draws.
         device: Where to hold the pairs.
+        rows: Keep pairs of these rows (first, stop) alone: a :class:`diptych.ops.SampledShard` in the making.
+        meter: Counts the time and work of what is done here and with the directions.
 
     Complexity:
-        8 n (2 K + S) bytes. Writing takes O(n²) time, a product with k vectors O(n (K + S) k).
+        8 rows (2 K + S) bytes. Writing takes O(n²) time, a product with k vectors O(n (K + S) k).
 
     Raises:
         ValueError: n, neighbors, samples, gamma, beta, offset or seed out of range, an unknown difference.
@@ -67,21 +71,26 @@ class SampledAffinity:
         offset: float = 0.0,
         seed: int = 0,
         device: str | torch.device = "cpu",
+        rows: tuple[int, int] | None = None,
+        meter: Meter = OFF,
     ) -> None:
+        self.meter = meter
         _checks.integer("n", n, 2, _checks.INT32_MAX)
         check_sample(n, neighbors, samples)
         check_parameters(gamma, beta, offset, difference)
         _checks.seed(seed)
         self.n, self.neighbors, self.samples, self.seed = n, neighbors, samples, seed
         self.gamma, self.beta, self.offset, self.difference = gamma, beta, offset, difference
-        width, where = 2 * neighbors + samples, torch.device(device)
+        self.first, stop = (0, n) if rows is None else rows
+        count, width, where = stop - self.first, 2 * neighbors + samples, torch.device(device)
         self.pairs = Pairs(
-            empty((n, width), torch.int32, where),
-            empty((n, width), torch.float32, where),
-            torch.zeros(n, 2, dtype=torch.int32, device=where),
-            torch.ones(n, device=where),
+            empty((count, width), torch.int32, where),
+            empty((count, width), torch.float32, where),
+            torch.zeros(count, 2, dtype=torch.int32, device=where),
+            torch.ones(count, device=where),
+            width * torch.arange(count, device=where),
         )
-        self._written = torch.zeros(n, dtype=torch.bool)
+        self._written = torch.zeros(count, dtype=torch.bool)
 
     def write(self, first: int, a: Array, b: Array, *, check: bool | None = None) -> torch.Tensor:
         """Keep some pairs of the items from ``first`` on.
@@ -98,34 +107,38 @@ class SampledAffinity:
         """
         rows_a, rows_b = paired("a", to_tensor("a", a), "b", to_tensor("b", b), check)
         _checks.matrix("a", rows_a)
-        _checks.integer("first", first, 0, self.n - len(rows_a))
+        last = self.first + len(self._written) - len(rows_a)
+        _checks.integer("first", first, self.first, last)
         if rows_a.shape[1] != self.n:
             raise ValueError(f"a: expected rows of {self.n} entries, found {rows_a.shape[1]}")
         _checks.same_device(a=rows_a, pairs=self.pairs.columns)
         if rows_a.dtype == torch.float64:
             rows_a, rows_b = rows_a.float(), rows_b.float()
-        own = Pairs(*(part[first : first + len(rows_a)] for part in self.pairs))
-        if rows_a.device.type == "cpu":
-            sizes = self._sample(first, rows_a, rows_b, own)
-        else:
-            chosen, sizes = reference(
-                rows_a,
-                rows_b,
-                first,
-                self.neighbors,
-                self.samples,
-                self.gamma,
-                self.beta,
-                difference=self.difference,
-                offset=self.offset,
-                seed=self.seed,
-            )
-            for part, values in zip(own, chosen, strict=True):
-                part.copy_(values)
-        self._written[first : first + len(rows_a)] = True
+        own = self.parts(first, first + len(rows_a))
+        choose = self._sample if rows_a.device.type == "cpu" else self._choose
+        with self.meter.measure("choice of pairs", 0, 8 * rows_a.numel()):
+            sizes = choose(first, rows_a, rows_b, own)
+        self._mark(first, len(rows_a))
         return sizes
 
-    def _sample(self, first: int, a: torch.Tensor, b: torch.Tensor, own: Pairs) -> torch.Tensor:
+    def parts(self, start: int, stop: int) -> dict[str, torch.Tensor]:
+        """What is kept of the items start .. stop, views by name."""
+        own = slice(start - self.first, stop - self.first)
+        return {name: part[own] for name, part in self.pairs._asdict().items() if name != "starts"}
+
+    def restore(self, start: int, parts: Mapping[str, torch.Tensor]) -> None:
+        """Take back what :meth:`parts` gave of the items from ``start`` on."""
+        count = len(parts["scales"])
+        for name, part in self.parts(start, start + count).items():
+            part.copy_(parts[name])
+        self._mark(start, count)
+
+    def _mark(self, first: int, count: int) -> None:
+        self._written[first - self.first : first - self.first + count] = True
+
+    def _sample(
+        self, first: int, a: torch.Tensor, b: torch.Tensor, own: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
         sizes = torch.empty(len(a), dtype=torch.float64)
         _cpu.sample_pairs(
             numpy_view(a),
@@ -137,20 +150,56 @@ class SampledAffinity:
             self.offset,
             self.neighbors,
             self.seed,
-            *views(own),
+            numpy_view(own["columns"]),
+            numpy_view(own["values"]),
+            numpy_view(own["counts"]),
+            numpy_view(own["scales"]),
             numpy_view(sizes),
             torch.get_num_threads(),
         )
         return sizes / self.beta
 
+    def _choose(
+        self, first: int, a: torch.Tensor, b: torch.Tensor, own: Mapping[str, torch.Tensor]
+    ) -> torch.Tensor:
+        chosen, sizes = reference(
+            a,
+            b,
+            first,
+            self.neighbors,
+            self.samples,
+            self.gamma,
+            self.beta,
+            difference=self.difference,
+            offset=self.offset,
+            seed=self.seed,
+        )
+        for name, part in own.items():
+            part.copy_(getattr(chosen, name))
+        return sizes
+
     @property
     def directions(self) -> tuple["SampledDirection", "SampledDirection"]:
-        """The affinities F of a against b and F' of b against a."""
+        """The affinities F of a against b and F' of b against a.
+
+        Raises:
+            ValueError: Some rows are not written yet, or are not kept here.
+        """
+        if len(self._written) < self.n:
+            raise ValueError(
+                f"the sampled affinity keeps {len(self._written)} of {self.n} rows: "
+                "it is part of a SampledShard"
+            )
+        return self.with_back(self.pairs)
+
+    def with_back(self, back: Pairs) -> tuple["SampledDirection", "SampledDirection"]:
+        """Both directions of the rows, with all rows' pairs whose columns are among them."""
         if not bool(self._written.all()):
-            row = int((~self._written).nonzero()[0])
+            row = self.first + int((~self._written).nonzero()[0])
             raise ValueError(f"the sampled affinity is not written yet: row {row} is missing")
         most = math.exp(self.beta)
-        return SampledDirection(self.pairs, 1, most), SampledDirection(self.pairs, -1, most)
+        ab, ba = (SampledDirection(self.pairs, sign, most, self.first, back, self.meter) for sign in (1, -1))
+        return ab, ba
 
 
 def check_sample(n: int, neighbors: int, samples: int) -> None:
@@ -201,7 +250,8 @@ def reference(
     columns[row, held[row, 0] + part] = hits[row, part]
     counts = torch.cat([held, held + drawn], 1)
     values = (-beta * g).gather(1, columns).masked_fill(places >= counts[:, 1:], 0)
-    kept = Pairs(columns.int(), values.float(), counts.int(), threshold[:, 0].float())
+    starts = width * torch.arange(len(a), device=device)
+    kept = Pairs(columns.int(), values.float(), counts.int(), threshold[:, 0].float(), starts)
     return kept, g.abs().mean(1)
 
 

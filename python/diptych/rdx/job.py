@@ -35,16 +35,16 @@ def prepared(
     if resume and workspace is None:
         raise ValueError("resume: needs the workspace of the job to be resumed")
     streams = workspace is not None or team is not None
-    if streams and p.precision in ("float32", "sampled"):
+    if streams and p.precision == "float32":
         name = "workspace" if workspace is not None else "distributed"
-        raise ValueError(f"{name}: needs precision 'int8', found {p.precision!r}")
+        raise ValueError(f"{name}: needs precision 'int8' or 'sampled', found 'float32'")
     (n, d_a), d_b, device = pair[0].shape, pair[1].shape[1], pair[0].device
     tells = progress and n > _LONG and (team is None or team.leads)
     planned = plan(
         n,
         d_a,
         d_b,
-        precision="int8" if streams else p.precision,
+        precision="int8" if streams and p.precision == "auto" else p.precision,
         device=device,
         workspace=workspace,
         processes=1 if team is None else team.size,

@@ -15,16 +15,16 @@ from diptych.rdx.affinities import Affinities, Pair, dense_affinities
 from diptych.rdx.align import align_by_cka
 from diptych.rdx.checkpoint import load_sample, save_sample
 from diptych.rdx.distances import DISTANCES, safely_scaled
+from diptych.rdx.distributed import assist, team_affinities
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.inputs import Ids, Source, load_pair
 from diptych.rdx.job import as_numpy, leading, prepared, received, versions
 from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult
-from diptych.rdx.sampled import sampled_affinities, told_of_too_few
-from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample
+from diptych.rdx.sampling import SAMPLINGS, Sample, pagerank_sample, spectral_sample, told_of_too_few
 from diptych.rdx.score import binary_success_rate, pooled, success_rates
-from diptych.rdx.streamed import Means, assist, packed_affinities, team_affinities
+from diptych.rdx.streamed import Means, streamed_affinities
 from diptych.rdx.team import Team
 
 ALIGNMENTS = (None, "a_to_b", "b_to_a")
@@ -98,13 +98,14 @@ def compare(
             ``"auto"`` takes those that :func:`diptych.embed.find_ids` finds beside files, a pair of arrays or
             paths (either may be None) gives those of a and of b, None looks for none.
         workspace: Folder for what is finished, so that a job that was killed can be resumed, and for the
-            affinities themselves where memory is short. Needs ``"int8"``; up to 2 n² bytes, of which some
-            hundred KB stay behind until the folder is removed.
+            affinities themselves where memory is short. Needs ``"int8"`` (up to 2 n² bytes) or ``"sampled"``
+            (8 n (2 K + S)), of which some hundred KB stay behind until the folder is removed.
         resume: Go on with what the workspace holds.
         profile: Measure what each part of the work does beside what the machine can do: see
             :attr:`RDXResult.profile`.
         distributed: Share the work among the processes of torch.distributed's default group, all of which
-            make this call with the same arguments and get the same result. Needs ``"int8"``.
+            make this call with the same arguments and get the same result. Needs ``"int8"`` or
+            ``"sampled"``.
         device: Where to compute; default: where the arrays are.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -193,12 +194,10 @@ def _explained(
         return [stored[0].sample, stored[1].sample], stored[0].mutual_knn
     if team is not None:
         affinities = team_affinities(pair, raw, p, stages, means, team)
-    elif p.precision == "int8":
-        affinities = packed_affinities(pair, raw, p, stages, means)
-    elif p.precision == "sampled":
-        affinities = sampled_affinities(pair, raw, p, stages, means)
-    else:
+    elif p.precision == "float32":
         affinities = dense_affinities(pair, raw, p, stages)
+    else:
+        affinities = streamed_affinities(pair, raw, p, stages, means)
     samples = []
     for side, stage in enumerate(("explain A", "explain B")):
         stages.enter(stage)
@@ -284,7 +283,7 @@ def _sample(affinities: Affinities, side: int, source: torch.Tensor, p: Paramete
     if p.sampling == "pagerank":
         sample = pagerank_sample(affinity, p.n_explanations, p.grid_size, exact)
     else:
-        with told_of_too_few(p):
+        with told_of_too_few(p.neighbors, p.samples):
             sample = spectral_sample(
                 affinity, p.n_explanations, p.grid_size, p.conventions, source, p.seed, exact
             )

@@ -125,7 +125,8 @@ def plan(
             raise MemoryError(_refusal(n, d_a, d_b, precision, free, processes, kept))
         mapped, need = True, need - n * n
     if workspace is not None:
-        _check_disk(n, 2 * n * n if mapped else n * n, workspace)
+        parts = 8 * n * kept if precision == "sampled" else n * n
+        _check_disk(n, parts + n * n if mapped else parts, workspace)
     seconds = _seconds(n, d_a, d_b, target, kept if precision == "sampled" else 0) if pilot else float("nan")
     return Plan(n, precision, block_rows(n, free, processes), need, free, seconds / processes, mapped)
 
@@ -161,7 +162,8 @@ def _need(n: int, d_a: int, d_b: int, precision: str, free: int, processes: int 
     # Of several processes each holds its rows of both directions.
     codes = n * n if processes == 1 else 2 * n * n // processes
     if precision == "sampled":
-        codes = 8 * n * kept
+        # Of several processes each holds what its rows keep, and what others keep of its items.
+        codes = 8 * n * kept if processes == 1 else 16 * n * kept // processes
     return copies + codes + max(blocks, vectors + _BLOCK_BYTES + _PROMISING_BYTES, scores)
 
 
@@ -186,9 +188,11 @@ def _check_disk(n: int, wanted: int, workspace: str | os.PathLike[str]) -> None:
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    if wanted > free:
+    there = sum(path.stat().st_size for path in Path(workspace).glob("rows-*.safetensors"))
+    if wanted - there > free:
         raise OSError(
-            f"workspace: {n:,} items need {_size(wanted)} on disk, {_size(free)} are free in {workspace}"
+            f"workspace: {n:,} items need {_size(wanted - there)} on disk, {_size(free)} are free "
+            f"in {workspace}"
         )
 
 

@@ -1,5 +1,7 @@
 """From a difference affinity to groups of items: spectral clusters or PageRank."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -27,6 +29,19 @@ class Sample:
     labels: torch.Tensor
     mean_affinity: torch.Tensor
     notes: list[str]
+
+
+@contextmanager
+def told_of_too_few(neighbors: int | None, samples: int | None) -> Iterator[None]:
+    """Say what to do where sampled affinities' clusters cannot be found: few pairs tell mostly noise."""
+    try:
+        yield
+    except RuntimeError as error:
+        if neighbors is None or "no convergence" not in str(error):
+            raise
+        raise RuntimeError(
+            f"{error}: neighbors={neighbors} and samples={samples} are too few, ask for more"
+        ) from error
 
 
 def spectral_sample(

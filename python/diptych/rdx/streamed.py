@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from diptych._progress import Stages
 from diptych.ops import _products
 from diptych.ops._meter import OFF, Meter
 from diptych.ops.mutual_knn import common_neighbors
-from diptych.ops.packed_shard import PackedShard
 from diptych.rdx.affinities import (
     MUTUAL_NEIGHBORS,
     Affinities,
@@ -31,7 +31,6 @@ from diptych.rdx.affinities import (
 from diptych.rdx.checkpoint import Checkpoint
 from diptych.rdx.distances import DistanceRows
 from diptych.rdx.results import Parameters
-from diptych.rdx.team import Order, Team, TeamDirection, serve, spans
 
 #: Affinities that are written rows at a time.
 Streamed = ops.PackedAffinity | ops.SampledAffinity
@@ -74,74 +73,40 @@ class NearRows:
         return a, b
 
 
-def packed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
-    """Make, rank and difference a block of rows at a time, and keep a byte a pair for both directions."""
+def streamed_affinities(pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means) -> Affinities:
+    """Make, rank and difference a block of rows at a time; keep a byte a pair, or some pairs of each row.
+
+    Either serves both directions. n² bytes, or 8 n (2 ``p.neighbors`` + ``p.samples``), and two row blocks.
+    """
     stages.enter("distances")
     n = len(pair[0])
     near = NearRows(pair, p, means.meter)
     codes = None if means.mapped is None else np.memmap(means.mapped, np.int8, "w+", shape=(n, n))
-    packed = _packed(pair, p, means, (0, n), codes)
-    size, common = written(packed, near, p, means, stages, (0, n))
+    affinity = begun(pair, p, means, (0, n), codes)
+    size, common = written(affinity, near, p, means, stages, (0, n))
     mutual = mutual_of(raw, p, common)
     stages.enter("affinity")
-    return affinities_of(packed.fold().directions, near, p, mutual, size)
+    whole = affinity.fold() if isinstance(affinity, ops.PackedAffinity) else affinity
+    return affinities_of(whole.directions, near, p, mutual, size)
 
 
-def team_affinities(
-    pair: Pair, raw: Pair, p: Parameters, stages: Stages, means: Means, team: Team
-) -> Affinities:
-    """The same, of which each process of a team holds the rows of its share of the items; for the leader."""
-    team.tell(Order.MAKE)
-    stages.enter("distances")
-    near = NearRows(pair, p, means.meter)
-    shard, counts, size, common = _shard(pair, near, p, stages, means, team)
-    stages.enter("affinity")
-    sides = TeamDirection(team, shard, counts, 0), TeamDirection(team, shard, counts, 1)
-    return affinities_of(sides, near, p, mutual_of(raw, p, common), size)
-
-
-def assist(pair: Pair, p: Parameters, stages: Stages, means: Means, team: Team) -> None:
-    """Do this process's share of what the leader of the team asks for, until it has its result.
-
-    Raises:
-        RuntimeError: The leader failed, or a process died.
-    """
-    order, _, _ = team.told()
-    if order == Order.MAKE:
-        shard, counts, _, _ = _shard(pair, NearRows(pair, p, means.meter), p, stages, means, team)
-        order = serve(team, shard, counts)
-    if order == Order.FAIL:
-        raise RuntimeError(f"rank {team.rank}: rank 0 failed; its own message says why")
-
-
-def _shard(
-    pair: Pair, near: NearRows, p: Parameters, stages: Stages, means: Means, team: Team
-) -> tuple[PackedShard, list[int], float, float]:
-    """This process's rows, how many each process has, and the sums over all rows."""
+def begun(
+    pair: Pair, p: Parameters, means: Means, rows: tuple[int, int], codes: np.memmap | None = None
+) -> Streamed:
+    """The affinities of the rows (first, stop), to be written."""
     n = len(pair[0])
-    shares = spans(n, means.block_rows, team.size)
-    packed = _packed(pair, p, means, shares[team.rank], None)
-    sums = written(packed, near, p, means, stages, shares[team.rank])
-    size, common = team.total(torch.tensor(sums, dtype=torch.float64, device=team.device)).tolist()
-    counts = [stop - start for start, stop in shares]
-    return PackedShard(packed, team.mirrored(packed.codes, counts)), counts, size, common
-
-
-def _packed(
-    pair: Pair, p: Parameters, means: Means, rows: tuple[int, int], codes: np.memmap | None
-) -> ops.PackedAffinity:
-    n = len(pair[0])
-    return ops.PackedAffinity(
-        n,
-        gamma(p, n),
-        p.beta,
-        difference=p.difference,
-        offset=offset(p),
-        out=codes,
-        device=pair[0].device,
-        meter=means.meter,
-        rows=rows,
-    )
+    how: dict[str, Any] = {
+        "difference": p.difference,
+        "offset": offset(p),
+        "device": pair[0].device,
+        "rows": rows,
+        "meter": means.meter,
+    }
+    if p.precision != "sampled":
+        return ops.PackedAffinity(n, gamma(p, n), p.beta, out=codes, **how)
+    assert p.neighbors is not None
+    assert p.samples is not None
+    return ops.SampledAffinity(n, p.neighbors, p.samples, gamma(p, n), p.beta, seed=p.seed, **how)
 
 
 def written(
@@ -153,7 +118,7 @@ def written(
     for start in range(first, end, means.block_rows):
         stop = min(start + means.block_rows, end)
         counts = counted(p, affinity.n)
-        if means.checkpoint is None or not isinstance(affinity, ops.PackedAffinity):
+        if means.checkpoint is None:
             sums = made(affinity, near, start, stop, counts, stop - start)
         else:
             sums = _kept(affinity, near, start, stop, counts, means.checkpoint)
@@ -187,22 +152,18 @@ def mutual_of(raw: Pair, p: Parameters, common: float) -> float:
 
 
 def _kept(
-    packed: ops.PackedAffinity,
-    near: NearRows,
-    start: int,
-    stop: int,
-    counts: bool,
-    checkpoint: Checkpoint,
+    affinity: Streamed, near: NearRows, start: int, stop: int, counts: bool, checkpoint: Checkpoint
 ) -> tuple[float, float]:
-    """Read the rows start .. stop from the checkpoint, or pack them and keep them there; as :func:`made`."""
+    """Read the rows start .. stop from the checkpoint, or write them and keep them there; as :func:`made`."""
     part = f"rows-{start:010d}"
     stored = checkpoint.load(part)
-    codes = packed.codes_of(start, stop)
     if stored is not None:
-        codes.copy_(torch.from_numpy(stored["codes"]))
-        return float(stored["sums"][0]), float(stored["sums"][1])
-    sums = made(packed, near, start, stop, counts, stop - start)
-    checkpoint.save(part, codes=codes.cpu().numpy(), sums=np.array(sums))
+        size, common = stored.pop("sums").tolist()
+        affinity.restore(start, {name: torch.from_numpy(array) for name, array in stored.items()})
+        return size, common
+    sums = made(affinity, near, start, stop, counts, stop - start)
+    rows = {name: part.cpu().numpy() for name, part in affinity.parts(start, stop).items()}
+    checkpoint.save(part, sums=np.array(sums), **rows)
     return sums
 
 

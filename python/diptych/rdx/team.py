@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from enum import IntEnum
+from typing import Protocol
 
 import torch
 import torch.distributed as dist
 
-from diptych.ops.packed_shard import PackedShard
+from diptych.ops.sampled_shard import Pairs, pairs_with
 
 
 class Order(IntEnum):
@@ -21,6 +22,23 @@ class Order(IntEnum):
     PRODUCT = 3
     NEIGHBORS = 4
     ENTRIES = 5
+
+
+class Shard(Protocol):
+    """Rows of both directions' affinities: a ``PackedShard`` or a ``SampledShard``."""
+
+    @property
+    def n(self) -> int:
+        """All items."""
+
+    def product(self, side: int, x: torch.Tensor) -> torch.Tensor:
+        """The rows' product of direction ``side`` with x (n, k)."""
+
+    def knn(self, side: int, labels: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """The rows' scores and k neighbors inside their clusters."""
+
+    def entries(self, side: int, i: torch.Tensor, j: torch.Tensor) -> torch.Tensor:
+        """The affinities of pairs, 0 where row i is another process's."""
 
 
 class Team:
@@ -110,18 +128,46 @@ class Team:
 
     def mirrored(self, codes: torch.Tensor, counts: list[int]) -> torch.Tensor:
         """From each process's rows (rows, n) of a matrix to the same items' columns, as rows (rows, n)."""
-        ends = torch.tensor(counts).cumsum(0).tolist()
-        spans = [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
-        own = spans[self.rank]
+        places = _places(counts)
+        own = places[self.rank]
         result = torch.empty_like(codes)
         result[:, own] = codes[:, own].T
-        for step in range(1, self.size):
-            to, source = (self.rank + step) % self.size, (self.rank - step) % self.size
-            outgoing = codes[:, spans[to]].contiguous()
+        for to, source in self._turns():
+            outgoing = codes[:, places[to]].contiguous()
             incoming = codes.new_empty(counts[source], counts[self.rank])
             self._exchange(outgoing, to, incoming, source)
-            result[:, spans[source]] = incoming.T
+            result[:, places[source]] = incoming.T
         return result
+
+    def returned(self, pairs: Pairs, counts: list[int]) -> Pairs:
+        """From each process's rows of sampled pairs to all rows' pairs that the process's items are in."""
+        items = _places(counts)
+
+        def among(rank: int) -> Pairs:
+            return pairs_with(pairs, items[rank].start, items[rank].stop)
+
+        found = {self.rank: among(self.rank)}
+        for to, source in self._turns():
+            outgoing = among(to)
+            numbers = outgoing.counts.new_empty(counts[source], 2)
+            scales = outgoing.scales.new_empty(counts[source])
+            self._exchange(outgoing.counts, to, numbers, source)
+            self._exchange(outgoing.scales, to, scales, source)
+            total = int(numbers[:, 1].sum())
+            columns, values = outgoing.columns.new_empty(total), outgoing.values.new_empty(total)
+            self._exchange(outgoing.columns, to, columns, source)
+            self._exchange(outgoing.values, to, values, source)
+            found[source] = Pairs(columns, values, numbers, scales, numbers[:, 1].long())
+        columns, values, numbers, scales, _ = (
+            torch.cat(parts) for parts in zip(*(found[rank] for rank in range(self.size)), strict=True)
+        )
+        ends = numbers[:, 1].long().cumsum(0)
+        return Pairs(columns, values, numbers, scales, ends - numbers[:, 1])
+
+    def _turns(self) -> list[tuple[int, int]]:
+        """Whom to send to and whom to receive from, until each process has met all others."""
+        steps = range(1, self.size)
+        return [((self.rank + step) % self.size, (self.rank - step) % self.size) for step in steps]
 
     def _exchange(self, outgoing: torch.Tensor, to: int, incoming: torch.Tensor, source: int) -> None:
         exchange = []
@@ -149,7 +195,7 @@ class TeamDirection:
 
     dtype = torch.float32
 
-    def __init__(self, team: Team, shard: PackedShard, counts: list[int], side: int) -> None:
+    def __init__(self, team: Team, shard: Shard, counts: list[int], side: int) -> None:
         self._team, self._shard, self._counts, self._side = team, shard, counts, side
         self.shape, self.device = (shard.n, shard.n), team.device
 
@@ -184,7 +230,7 @@ class TeamDirection:
         return self.entries(own[:, None], torch.arange(len(self), device=self.device))
 
 
-def serve(team: Team, shard: PackedShard, counts: list[int]) -> Order:
+def serve(team: Team, shard: Shard, counts: list[int]) -> Order:
     """Others: do what the leader's directions ask until it says stop, or that it failed; returns which."""
     while True:
         order, side, size = team.told()
@@ -207,6 +253,12 @@ def spans(n: int, block_rows: int, size: int) -> list[tuple[int, int]]:
     blocks = -(-n // block_rows)
     ends = [min(n, (blocks * (rank + 1) // size) * block_rows) for rank in range(size)]
     return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _places(counts: list[int]) -> list[slice]:
+    """Each process's items."""
+    ends = torch.tensor(counts).cumsum(0).tolist()
+    return [slice(end - count, end) for end, count in zip(ends, counts, strict=True)]
 
 
 def join(backend: str, timeout: timedelta) -> None:
