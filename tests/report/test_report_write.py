@@ -17,6 +17,7 @@ from PIL import Image
 
 from diptych import report
 from diptych.rdx.results import RDXResult
+from diptych.report.maps import shown_items
 from diptych.report.page import embedded_json
 from diptych.report.words import label_mix
 
@@ -72,6 +73,15 @@ def test_page_says_what_was_found(digits: Any, tmp_path: Path) -> None:
     for key, value in vars(result.parameters).items():
         assert f"{key} {value}" in text
     assert "ranks 0.01 s" in text
+
+
+def test_maps_of_many_items_are_said_to_show_some(
+    digits: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writing, "shown_items", lambda result: shown_items(result, limit=100))
+    said = page(report.write(digits.result, tmp_path / "report", progress=False))
+    total = f"{digits.result.n:,}"
+    assert f"looks clear. The maps show 100 of {total} items, those of all groups among them." in said
 
 
 def test_items_show_their_names_where_there_are_no_images(digits: Any, tmp_path: Path) -> None:

@@ -154,19 +154,21 @@ class RDXResult:
         return frame if self.ids is None else frame.assign(id=self.ids[frame["item"].to_numpy(np.int64)])
 
     def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:
-        """Write everything to one compressed .npz (arrays and JSON, no pickle), whole or not at all.
+        """Write everything to one .npz (arrays and JSON, no pickle), whole or not at all.
+
+        Nothing is compressed: embeddings hardly shrink, and would take minutes of a million items.
 
         Args:
             path: Where to; ``.npz`` is the usual ending.
             embeddings: Also store the two embedding matrices, which the report's probes need.
         """
         with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **self._arrays(embeddings))
+            np.savez(file, **self._arrays(embeddings))
 
     def to_bytes(self, *, embeddings: bool = True) -> bytes:
         """What :meth:`save` writes, in memory."""
         file = io.BytesIO()
-        np.savez_compressed(file, **self._arrays(embeddings))
+        np.savez(file, **self._arrays(embeddings))
         return file.getvalue()
 
     def _arrays(self, embeddings: bool) -> dict[str, Any]:
