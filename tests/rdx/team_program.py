@@ -22,7 +22,9 @@ def main(folder: Path, *options: str) -> None:
             a = a[::-1].copy()
         chosen = dict(option.split("=") for option in options if "=" in option)
         resume = "workspace" in chosen and restarted()
-        result = rdx.compare(a, b, n_explanations=3, distributed=True, resume=resume, progress=False, **chosen)
+        result = rdx.compare(
+            a, b, n_explanations=3, distributed=True, resume=resume, progress=False, **chosen
+        )
         result.save(folder / f"{rank}.npz")
     finally:  # threads of a group that is left to the interpreter's end may abort the process
         dist.destroy_process_group()
