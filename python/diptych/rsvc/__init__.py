@@ -1,9 +1,21 @@
-"""RSVC: which visual concepts of one network another cannot express, and whether they matter.
+"""RSVC: the concepts of two networks, how well each expresses the other's, and which of them matter.
 
-Kondapaneni, Marks, Mac Aodha & Perona, "Representational Similarity via Interpretable Visual Concepts", ICLR
-2025 (arXiv 2503.15699).
+Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable Visual Concepts", ICLR 2025
+(arXiv 2503.15699).
 """
 
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
+from diptych.rsvc.regression import ConceptRegression, predict
+from diptych.rsvc.similarity import layerwise, max_similarity, predicted_similarity
 
-__all__ = ["Concepts", "extract", "extract_many", "refit"]
+__all__ = [
+    "ConceptRegression",
+    "Concepts",
+    "extract",
+    "extract_many",
+    "layerwise",
+    "max_similarity",
+    "predict",
+    "predicted_similarity",
+    "refit",
+]
