@@ -5,5 +5,16 @@ Kondapaneni, Marks, Mac Aodha & Perona, "Representational Similarity via Interpr
 """
 
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
+from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
+from diptych.rsvc.replacement import Replacement, replacement_test
 
-__all__ = ["Concepts", "extract", "extract_many", "refit"]
+__all__ = [
+    "Concepts",
+    "Replacement",
+    "concept_integrated_gradients",
+    "extract",
+    "extract_many",
+    "mean_importance",
+    "refit",
+    "replacement_test",
+]
