@@ -11,6 +11,7 @@ import torch
 
 from diptych import ops
 from diptych.estimators._starts import Start, nonnegative_start, semi_start
+from diptych.ops._precision import full_precision
 from diptych.ops._thin_product import thin_product
 
 # Bytes of matrices that are worked on together. On the CPU a batch gains only where single matrices are so
@@ -142,14 +143,10 @@ def _batches(matrices: Sequence[torch.Tensor]) -> list[list[int]]:
 def _factorize(
     matrices: Sequence[torch.Tensor], k: int, signed: bool, init: str, max_iter: int, tol: float, seed: int
 ) -> list[Factors]:
-    allowed = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
-    try:
-        products = Products(matrices)
+    products = Products(matrices)
+    with full_precision(products.x.device):
         start = (semi_start if signed else nonnegative_start)(products, k, init, seed)
         state = _descend(products, start, _free_components if signed else _nonnegative, max_iter, tol)
-    finally:
-        torch.set_float32_matmul_precision(allowed)
     losses = torch.stack(state.losses).double().cpu()
     settled, last = state.settled.tolist(), state.iterations.tolist()
     return [

@@ -5,17 +5,23 @@ Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable 
 """
 
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
+from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
 from diptych.rsvc.regression import ConceptRegression, predict
+from diptych.rsvc.replacement import Replacement, replacement_test
 from diptych.rsvc.similarity import layerwise, max_similarity, predicted_similarity
 
 __all__ = [
     "ConceptRegression",
     "Concepts",
+    "Replacement",
+    "concept_integrated_gradients",
     "extract",
     "extract_many",
     "layerwise",
     "max_similarity",
+    "mean_importance",
     "predict",
     "predicted_similarity",
     "refit",
+    "replacement_test",
 ]
