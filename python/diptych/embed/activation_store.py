@@ -21,6 +21,7 @@ from diptych._progress import Stages
 
 _ABOUT = "about.json"
 _STATE = "state.json"
+_PARTIAL = ".partial-"
 _KEY_DIGITS = 16
 # Of every .npy file here: fixed, so that the number of rows can be written when it is known.
 _HEADER_BYTES = 128
@@ -133,7 +134,7 @@ class StoredRun:
         self._store, self._layers, self._pooling, self._images = store, list(layers), pooling, images
         self._rows, self._per_row = 0, dict[str, tuple[int, ...]]()
         digest = hashlib.blake2b(json.dumps([*layers, pooling]).encode(), digest_size=8).hexdigest()
-        self._folder = store.folder / f".partial-{digest}"
+        self._folder = store.folder / f"{_PARTIAL}{digest}"
         self._folder.mkdir(exist_ok=True)
         self._take_up()
         self._files = {layer: self._file(layer) for layer in layers}
@@ -158,6 +159,8 @@ class StoredRun:
             file.flush()
             os.fsync(file.fileno())
         state = {
+            "layers": self._layers,
+            "pooling": self._pooling,
             "done": self.done,
             "rows": self._rows,
             "unreadable": self.unreadable,
@@ -175,7 +178,8 @@ class StoredRun:
             file.close()
 
     def finish(self) -> None:
-        """Give the files their final names."""
+        """Give the files their final names, and remove what is left of runs that these layers complete."""
+        self.note()
         for layer, file in self._files.items():
             lines = self._rows * int(np.prod(self._per_row[layer][:-1], dtype=np.int64))
             file.truncate(_HEADER_BYTES + 4 * lines * self._per_row[layer][-1])
@@ -199,7 +203,17 @@ class StoredRun:
             os.replace(self._folder / f"{number}.rows", self._store.folder / entry.path)
             with atomic_path(self._store.folder / f"{stem}.json") as temporary:
                 temporary.write_text(json.dumps(described, indent=1))
-        shutil.rmtree(self._folder)
+        for partial in self._store.folder.glob(f"{_PARTIAL}*"):
+            if partial == self._folder or self._superseded(partial):
+                shutil.rmtree(partial)
+
+    def _superseded(self, partial: Path) -> bool:
+        """Whether the store has by now all layers of another run that was never finished."""
+        try:
+            state = json.loads((partial / _STATE).read_text())
+            return all(self._store.find(layer, state["pooling"]) for layer in state["layers"])
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _take_up(self) -> None:
         try:

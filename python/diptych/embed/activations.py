@@ -231,6 +231,12 @@ class _Job:
     def result(self, entries: Mapping[str, "Entry | _InMemory"]) -> Activations:
         """Put the layers together with the images they belong to."""
         skipped = next(iter(entries.values())).unreadable
+        for layer, entry in entries.items():
+            if entry.unreadable.keys() != skipped.keys():
+                raise ValueError(
+                    f"store: {layer!r} was computed for other images than {next(iter(entries))!r}, as "
+                    f"{len(entry.unreadable)} and {len(skipped)} could not be read then; remove {entry.path}"
+                )
         indices = np.array([item for item in range(len(self.images)) if item not in skipped], np.int64)
         images = self.images
         return Activations(
