@@ -7,6 +7,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+# Endings of image files, in lower case.
+IMAGE_ENDINGS = frozenset(
+    [
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".gif",
+        ".bmp",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".avif",
+        ".ppm",
+        ".pgm",
+        ".pnm",
+    ]
+)
+
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
@@ -33,6 +52,11 @@ def umask() -> int:
     current = os.umask(0)
     os.umask(current)
     return current
+
+
+def is_image_name(name: str) -> bool:
+    """Whether a file of this name counts as an image: by its ending, hidden files do not."""
+    return os.path.splitext(name)[1].casefold() in IMAGE_ENDINGS and not name.startswith(".")
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, int, str]], str]:

@@ -56,6 +56,16 @@ class Mapped:
         if self._map.size() < self._size:
             raise ValueError(self._cut_short(self._size))
 
+    def entry(self, item: int) -> NDArray[Any]:
+        """Copy one entry of the first axis.
+
+        Raises:
+            ValueError: The file has been cut short.
+        """
+        copied = torch.empty((1, *self.shape[1:]), dtype=self.dtype)
+        self.fill(copied, item)
+        return copied[0].numpy()
+
     def _copy(self, block: NDArray[Any], out: torch.Tensor, window: int) -> None:
         """Copy the whole span of a block, or, where most of it is of others, one part after another."""
         low, high = _span(block)

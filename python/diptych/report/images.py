@@ -6,33 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from diptych._files import natural_key
+from diptych._files import is_image_name, natural_key
 from diptych.embed.mapped import Mapped, is_mapped
 from diptych.plots.pictures import CHANNELS, as_picture
 
 ImageSource = Sequence[Any] | NDArray[Any] | str | os.PathLike[str]
 
-_ENDINGS = frozenset(
-    [
-        ".png",
-        ".jpg",
-        ".jpeg",
-        ".jpe",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".avif",
-        ".ppm",
-        ".pgm",
-        ".pnm",
-    ]
-)
 _PLACEHOLDER_SIDE = 64
 
 
@@ -123,13 +105,7 @@ def load_images(source: ImageSource, n: int) -> Images:
 def _image_files(folder: Path) -> list[str]:
     """Names of the image files of a folder that may hold millions, without asking for each file's status."""
     with os.scandir(folder) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if os.path.splitext(entry.name)[1].casefold() in _ENDINGS
-            and not entry.name.startswith(".")
-            and entry.is_file()
-        ]
+        names = [entry.name for entry in entries if is_image_name(entry.name) and entry.is_file()]
     return sorted(names, key=natural_key)
 
 
@@ -181,17 +157,5 @@ def _from_array(array: NDArray[Any], n: int, where: str) -> Images:
         raise ValueError(f"{where}: found {len(array)} pictures, wanted {n}, one per item")
     if not (array.dtype in (np.uint8, np.bool_) or np.issubdtype(array.dtype, np.floating)):
         raise TypeError(f"{where}: found dtype {array.dtype}, wanted uint8, or float in [0, 1]")
-    read = _mapped(where, array) if is_mapped(array) else array.__getitem__
+    read = Mapped(where, array).entry if is_mapped(array) else array.__getitem__
     return Images(n, lambda item: as_picture(read(item), f"{where}, item {item}"))
-
-
-def _mapped(where: str, array: NDArray[Any]) -> Callable[[int], NDArray[Any]]:
-    """One picture of a memory map, copied so that a file cut short meanwhile is an error and no SIGBUS."""
-    rows = Mapped(where, array)
-
-    def read(item: int) -> NDArray[Any]:
-        picture = torch.empty((1, *rows.shape[1:]), dtype=rows.dtype)
-        rows.fill(picture, item)
-        return picture[0].numpy()
-
-    return read
