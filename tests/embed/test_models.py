@@ -275,3 +275,12 @@ def test_the_weights_hash_sees_every_weight_and_the_modules() -> None:
     fourth.load_state_dict(third.state_dict())
     seen |= {weights_hash(third), weights_hash(fourth)}
     assert len(seen) == 8
+
+
+def test_a_package_that_lacks_another_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diptych.embed._extras import require
+
+    Path("broken_extra.py").write_text("import absent_dependency")
+    monkeypatch.syspath_prepend(".")
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'absent_dependency'$"):
+        require("broken_extra")
