@@ -239,6 +239,8 @@ def test_other_models_are_refused() -> None:
         load_model(bad)
     with pytest.raises(TypeError, match=r"preprocess: expected a function .* as Tiny brings none"):
         load_model(Tiny())
+    with pytest.raises(ValueError, match="input_size: expected at least 1, found 0"):
+        load_model("timm:resnet18", pretrained=False, input_size=0)
     with pytest.raises(ValueError, match="classifier: no module 'head' in Tiny"):
         load_model(Tiny(), preprocess=Preprocess(), classifier="head")
     with pytest.raises(ValueError, match="prefix_tokens: expected at least 1 with class_token, found 0"):
