@@ -13,6 +13,7 @@ from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, che
 from diptych.embed.layers import layer_names, layer_set
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.patches import PatchGrid, concept_patches
+from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
 
 __all__ = [
@@ -20,6 +21,8 @@ __all__ = [
     "ImageModel",
     "ImageSet",
     "PatchGrid",
+    "PredictedGroup",
+    "PredictedGroups",
     "Preprocess",
     "StoredEmbedding",
     "Unreadable",
@@ -29,6 +32,7 @@ __all__ = [
     "concept_patches",
     "find_ids",
     "fingerprint",
+    "group_by_prediction",
     "layer_names",
     "layer_set",
     "load_embedding",
