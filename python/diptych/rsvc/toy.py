@@ -30,8 +30,8 @@ GRID = PatchGrid(size=SIDE // 2, image_size=SIDE)
 #: A patch holds the square if this share of the square is inside.
 HOLDS = 0.5
 
-# Of colours, squares and the split; apart from the seeds that networks are trained with.
-_TEST_COLORS = 1_000_003
+#: What the seed of the test images' colours and squares is ahead of that of the training images'.
+TEST_COLORS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -264,9 +264,15 @@ def square_correlations(
         return x.T @ y / (np.linalg.norm(x, axis=0) * np.linalg.norm(y))
 
 
+def first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The first ``count`` images of each digit: ascending indices."""
+    firsts = [np.flatnonzero(labels == digit)[:count] for digit in range(CLASSES)]
+    return np.sort(np.concatenate(firsts))
+
+
 def _images(settings: ToySettings, seed: int) -> _Images:
     pixels, labels = load_digits()
-    chosen = _first_of_each(labels, settings.per_digit)
+    chosen = first_of_each(labels, settings.per_digit)
     pixels, labels = pixels[chosen], labels[chosen]
     training, test = split(labels, settings.held_out, seed=seed)
 
@@ -275,7 +281,7 @@ def _images(settings: ToySettings, seed: int) -> _Images:
             pixels[items], labels[items], chosen[items], probability=probability, digit=digit, seed=colors
         )
 
-    others = seed + _TEST_COLORS
+    others = seed + TEST_COLORS
     return _Images(
         training={
             "M_ps": colored(training, settings.probability_one, settings.digit, seed),
@@ -284,11 +290,6 @@ def _images(settings: ToySettings, seed: int) -> _Images:
         plain=colored(test, 0.0, None, others),
         squares=colored(test, 1.0, None, others),
     )
-
-
-def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    firsts = [np.flatnonzero(labels == digit)[:count] for digit in range(CLASSES)]
-    return np.sort(np.concatenate(firsts))
 
 
 def _model_row(name: str, model: ColorCNN, images: _Images, settings: ToySettings, seed: int) -> ModelRow:
