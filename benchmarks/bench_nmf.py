@@ -1,8 +1,8 @@
 """Non-negative factorisation of one class' activations, and of eight, beside scikit-learn.
 
 Counted for n = 3200 patches, k = 10 concepts, per iteration: products X Wᵀ and U X, 4 n d k = 66 MFLOP at
-d = 512, 262 MFLOP at d = 2048; X is read by rows and, transposed, by columns, 13 and 52 MB in float32; sweeps of
-coordinate descent 4 k² (n + d) = 1.5 and 2 MFLOP on what is in the caches. The rate is of the bytes of X
+d = 512, 262 MFLOP at d = 2048; X is read by rows and, transposed, by columns, 13 and 52 MB in float32;
+sweeps of coordinate descent 4 k² (n + d) = 1.5 and 2 MFLOP on what is in the caches. The rate is of the bytes of X
 that the iterations read, over the whole time (start by a randomised singular value decomposition, transposed
 copy and final exact coefficients included); its limit the copy bandwidth.
 
