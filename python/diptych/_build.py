@@ -26,3 +26,8 @@ def build_info() -> dict[str, Any]:
         "triton": triton_available(),
         "gpu": gpu,
     }
+
+
+def versions() -> dict[str, str]:
+    """The software that makes a result."""
+    return {name: str(value) for name, value in build_info().items() if value is not None}

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from rich.console import Console
 
+from diptych._build import versions
 from diptych.embed import fingerprint
 from diptych.ops._meter import OFF, Meter
 from diptych.rdx.affinities import Pair
@@ -114,11 +115,3 @@ def received(team: Team, pair: Pair) -> RDXResult:
 def as_numpy(pair: Pair) -> tuple[NDArray[Any], NDArray[Any]]:
     """Views of the embeddings, copies where they are on a GPU."""
     return pair[0].cpu().numpy(), pair[1].cpu().numpy()
-
-
-def versions() -> dict[str, str]:
-    """The software that makes a result."""
-    from diptych._build import build_info
-
-    info: dict[str, Any] = build_info()
-    return {name: str(value) for name, value in info.items() if value is not None}

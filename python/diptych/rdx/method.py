@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 
 from diptych import ops
+from diptych._build import versions
 from diptych._progress import Stages
 from diptych.ops import _checks
 from diptych.ops.difference_affinity import DIFFERENCES, MAX_BETA
@@ -18,7 +19,7 @@ from diptych.rdx.distances import DISTANCES, safely_scaled
 from diptych.rdx.distributed import assist, team_affinities
 from diptych.rdx.grids import CONVENTIONS
 from diptych.rdx.inputs import Ids, Source, load_pair
-from diptych.rdx.job import as_numpy, leading, prepared, received, versions
+from diptych.rdx.job import as_numpy, leading, prepared, received
 from diptych.rdx.planning import PRECISIONS
 from diptych.rdx.profile import measured_parts
 from diptych.rdx.results import Explanations, Parameters, RDXResult

@@ -6,14 +6,22 @@ Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable 
 
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
 from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
+from diptych.rsvc.inputs import ClassPatches
+from diptych.rsvc.method import compare, compare_classes
 from diptych.rsvc.regression import ConceptRegression, predict
 from diptych.rsvc.replacement import Replacement, replacement_test
+from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.similarity import layerwise, max_similarity, predicted_similarity
+from diptych.rsvc.sweep import sweep
 
 __all__ = [
+    "ClassPatches",
     "ConceptRegression",
     "Concepts",
+    "RSVCResult",
     "Replacement",
+    "compare",
+    "compare_classes",
     "concept_integrated_gradients",
     "extract",
     "extract_many",
@@ -24,4 +32,5 @@ __all__ = [
     "predicted_similarity",
     "refit",
     "replacement_test",
+    "sweep",
 ]
