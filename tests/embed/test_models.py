@@ -136,6 +136,14 @@ def test_a_checkpoint_without_a_head_gives_the_embedding() -> None:
         model.head()
 
 
+def test_positions_of_another_input_size_are_resampled_as_timm_does() -> None:
+    source = load_model("timm:vit_tiny_patch16_224", pretrained=False, input_size=32)
+    torch.save(source.module.state_dict(), "w.pt")
+    found = load_model("timm:vit_tiny_patch16_224", checkpoint="w.pt", input_size=64)
+    assert found.module.get_parameter("pos_embed").shape == (1, 17, 192)
+    assert torch.equal(found.module.get_parameter("head.weight"), source.module.get_parameter("head.weight"))
+
+
 def test_a_checkpoint_into_a_module() -> None:
     torch.manual_seed(1)
     source = Tiny()

@@ -173,9 +173,11 @@ class StoredRun:
 
     def leave(self) -> None:
         """Note the state and close the files, for the run to be taken up later."""
-        self.note()
-        for file in self._files.values():
-            file.close()
+        try:
+            self.note()
+        finally:
+            for file in self._files.values():
+                file.close()
 
     def finish(self) -> None:
         """Give the files their final names, and remove what is left of runs that these layers complete."""

@@ -1,33 +1,25 @@
 """What the layers of a model put out for images: several layers in one forward pass, to disk and back."""
 
 import os
-from collections import deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych._progress import Stages
 from diptych.embed.activation_store import ActivationStore, Entry
-from diptych.embed.checkpoints import weights_hash
 from diptych.embed.embedding import StoredEmbedding, open_embedding
-from diptych.embed.images import ImageSet, ImagesLike, Unreadable, UnreadableImageError, open_images
+from diptych.embed.forward import Job, compute
+from diptych.embed.images import ImagesLike, Unreadable, open_images
 from diptych.embed.layers import LOGITS, LayersLike, resolve_layers
 from diptych.embed.models import ImageModel, load_model
-from diptych.embed.patches import PatchGrid, concept_patches
+from diptych.embed.patches import PatchGrid
 from diptych.embed.pooling import Pooling, check_pooling
-from diptych.embed.recorder import Recorder
 
 Precision = Literal["float32", "bfloat16", "float16"]
-
-# Chunks of images that are read while one is computed.
-_AHEAD = 2
 
 
 @dataclass(frozen=True)
@@ -138,7 +130,7 @@ def activations(
     """
     _check(pooling, precision, batch_size, workers)
     network = load_model(model) if isinstance(model, str) else model
-    job = _Job(
+    job = Job(
         network,
         open_images(images),
         pooling,
@@ -152,15 +144,15 @@ def activations(
     wanted = resolve_layers(network, layers)
     if store is None:
         memory = _MemoryRun(job)
-        _compute(job, wanted, memory)
-        return job.result(memory.entries())
+        compute(job, wanted, memory)
+        return _result(job, memory.entries())
     place = ActivationStore(store, network.name, job.key())
     entries = {layer: place.find(layer, pooling) for layer in wanted}
     if not all(entries.values()):
         with place.writing():
             entries = _filled(job, wanted, place)
     found = {layer: entry for layer, entry in entries.items() if entry is not None}
-    return job.result(found)
+    return _result(job, found)
 
 
 @dataclass(frozen=True)
@@ -176,86 +168,10 @@ class _InMemory:
         return self.array
 
 
-class _Run(Protocol):
-    """Takes rows of activations, batch by batch."""
-
-    done: int
-    unreadable: dict[int, str]
-    applied: dict[str, str]
-
-    def append(self, outputs: Mapping[str, NDArray[np.float32]], done: int) -> None:
-        """Add the rows of the images up to ``done``."""
-
-
-@dataclass(frozen=True)
-class _Job:
-    """A model, images, and how the one is shown the others."""
-
-    model: ImageModel
-    images: ImageSet
-    pooling: str
-    proposals: PatchGrid | None
-    batch_size: int
-    device: torch.device
-    precision: str
-    workers: int
-    progress: bool
-
-    @property
-    def rows_per_image(self) -> int:
-        return 1 if self.proposals is None else len(self.proposals)
-
-    def key(self) -> dict[str, Any]:
-        """All that activations depend on, but the layer and its pooling."""
-        model = self.model
-        if model.preprocess_name is None:
-            raise ValueError(
-                f"preprocess_name: a store needs words for the preprocessing of {model.name}, whose own "
-                f"{model.preprocess!r} changes from run to run; say them to load_model"
-            )
-        return {
-            "weights": weights_hash(model.module),
-            "images": self.images.fingerprint(),
-            "n": len(self.images),
-            "preprocessing": model.preprocess_name,
-            "precision": self.precision,
-            "proposals": None if self.proposals is None else repr(self.proposals),
-            "tokens": [model.prefix_tokens, model.class_token, model.channels_last, model.classifier],
-        }
-
-    def chunks(self, start: int) -> list[range]:
-        """Images of each forward pass, from ``start`` on."""
-        step, n = max(1, self.batch_size // self.rows_per_image), len(self.images)
-        return [range(first, min(first + step, n)) for first in range(start, n, step)]
-
-    def result(self, entries: Mapping[str, "Entry | _InMemory"]) -> Activations:
-        """Put the layers together with the images they belong to."""
-        skipped = next(iter(entries.values())).unreadable
-        for layer, entry in entries.items():
-            if entry.unreadable.keys() != skipped.keys():
-                raise ValueError(
-                    f"store: {layer!r} was computed for other images than {next(iter(entries))!r}, as "
-                    f"{len(entry.unreadable)} and {len(skipped)} could not be read then; remove {entry.path}"
-                )
-        indices = np.array([item for item in range(len(self.images)) if item not in skipped], np.int64)
-        images = self.images
-        return Activations(
-            indices=indices,
-            ids=images.ids[indices],
-            labels=None if images.labels is None else images.labels[indices],
-            classes=images.classes,
-            unreadable=Unreadable(len(images), {str(images.ids[item]): why for item, why in skipped.items()}),
-            rows_per_image=self.rows_per_image,
-            pooling={layer: entry.applied for layer, entry in entries.items()},
-            paths={layer: entry.path for layer, entry in entries.items() if entry.path is not None},
-            _arrays={layer: entry.open() for layer, entry in entries.items()},
-        )
-
-
 class _MemoryRun:
     """Rows that stay in memory."""
 
-    def __init__(self, job: _Job) -> None:
+    def __init__(self, job: Job) -> None:
         self.done, self.unreadable, self.applied = 0, dict[int, str](), dict[str, str]()
         self._rows = len(job.images) * job.rows_per_image
         self._arrays: dict[str, NDArray[np.float32]] = {}
@@ -276,14 +192,14 @@ class _MemoryRun:
         }
 
 
-def _filled(job: _Job, wanted: Sequence[str], place: ActivationStore) -> dict[str, Entry | None]:
+def _filled(job: Job, wanted: Sequence[str], place: ActivationStore) -> dict[str, Entry | None]:
     """Compute what the store lacks; another process may have done so meanwhile."""
     entries = {layer: place.find(layer, job.pooling) for layer in wanted}
     missing = [layer for layer, entry in entries.items() if entry is None]
     if missing:
         run = place.run(missing, job.pooling, len(job.images))
         try:
-            _compute(job, missing, run)
+            compute(job, missing, run)
         except BaseException:
             run.leave()
             raise
@@ -291,95 +207,28 @@ def _filled(job: _Job, wanted: Sequence[str], place: ActivationStore) -> dict[st
     return {layer: place.find(layer, job.pooling) for layer in wanted}
 
 
-def _compute(job: _Job, layers: list[str], run: _Run) -> None:
-    """Run the model over the images that are left, and hand their rows to ``run``."""
-    chunks, ids = job.chunks(run.done), job.images.ids
-    name = f"activations of {job.model.name}"
-    with (
-        Stages({name: 1.0}, enabled=job.progress) as bar,
-        closing(_loaded(job, chunks)) as loads,
-        Recorder(job.model, layers, job.pooling) as recorder,
-        torch.inference_mode(),
-        _autocast(job),
-    ):
-        bar.enter(name)
-        for chunk, loaded in zip(chunks, loads, strict=True):
-            tensors = {i: got for i, got in zip(chunk, loaded, strict=True) if isinstance(got, torch.Tensor)}
-            outputs: dict[str, NDArray[np.float32]] = {}
-            if tensors:
-                outputs = _numbers(job, recorder.run(_batch(job, tensors)), list(tensors))
-                run.applied.update(recorder.applied)
-            run.unreadable.update(
-                {i: got for i, got in zip(chunk, loaded, strict=True) if isinstance(got, str)}
-            )
-            run.append(outputs, chunk.stop)
-            bar.advance(1 / len(chunks))
-    Unreadable(len(ids), {str(ids[item]): why for item, why in run.unreadable.items()}).demand_some()
-
-
-def _autocast(job: _Job) -> AbstractContextManager[Any]:
-    """Mixed precision, if it is asked for."""
-    if job.precision == "float32":
-        return nullcontext()
-    return torch.autocast(job.device.type, getattr(torch, job.precision))
-
-
-def _loaded(job: _Job, chunks: Sequence[range]) -> Generator[list[torch.Tensor | str]]:
-    """Preprocessed images of each chunk, or why one cannot be read; later chunks are read meanwhile."""
-
-    def load(item: int) -> torch.Tensor | str:
-        try:
-            image = job.images.read(item)
-        except UnreadableImageError as error:
-            return str(error.__cause__ or error)
-        tensor = job.model.preprocess(image)
-        if not isinstance(tensor, torch.Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
-            found = tensor.shape if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise TypeError(
-                f"preprocess: expected a floating-point tensor (c, h, w) of image {job.images.ids[item]}, "
-                f"found {found}"
-            )
-        return tensor
-
-    pool = ThreadPoolExecutor(job.workers)
-    try:
-        ahead: deque[list[Future[torch.Tensor | str]]] = deque()
-        for chunk in chunks:
-            ahead.append([pool.submit(load, item) for item in chunk])
-            if len(ahead) > _AHEAD:
-                yield [future.result() for future in ahead.popleft()]
-        while ahead:
-            yield [future.result() for future in ahead.popleft()]
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def _batch(job: _Job, tensors: Mapping[int, torch.Tensor]) -> torch.Tensor:
-    first = next(iter(tensors))
-    for item, tensor in tensors.items():
-        if tensor.shape != tensors[first].shape:
-            ids = job.images.ids
+def _result(job: Job, entries: Mapping[str, Entry | _InMemory]) -> Activations:
+    """Put the layers together with the images they belong to."""
+    skipped = next(iter(entries.values())).unreadable
+    for layer, entry in entries.items():
+        if entry.unreadable.keys() != skipped.keys():
             raise ValueError(
-                f"preprocess: expected images of one size, found {tuple(tensors[first].shape)} for "
-                f"{ids[first]} and {tuple(tensor.shape)} for {ids[item]}"
+                f"store: {layer!r} was computed for other images than {next(iter(entries))!r}, as "
+                f"{len(entry.unreadable)} and {len(skipped)} could not be read then; remove {entry.path}"
             )
-    batch = torch.stack(list(tensors.values())).to(job.device)
-    return batch if job.proposals is None else concept_patches(batch, job.proposals)
-
-
-def _numbers(
-    job: _Job, outputs: Mapping[str, torch.Tensor], items: list[int]
-) -> dict[str, NDArray[np.float32]]:
-    """Bring activations to the CPU, and refuse those that are no numbers."""
-    for layer, output in outputs.items():
-        finite = output.flatten(1).isfinite().all(1)
-        if not finite.all():
-            row = int((~finite).nonzero()[0])
-            image = job.images.ids[items[row // job.rows_per_image]]
-            found = "NaN" if output[row].isnan().any() else "Inf"
-            advice = "; float16 reaches 65504 only, bfloat16 farther" if job.precision == "float16" else ""
-            raise ValueError(f"layer {layer!r} of {job.model.name}: found {found} for image {image}{advice}")
-    return {layer: output.cpu().numpy() for layer, output in outputs.items()}
+    indices = np.array([item for item in range(len(job.images)) if item not in skipped], np.int64)
+    images = job.images
+    return Activations(
+        indices=indices,
+        ids=images.ids[indices],
+        labels=None if images.labels is None else images.labels[indices],
+        classes=images.classes,
+        unreadable=Unreadable(len(images), {str(images.ids[item]): why for item, why in skipped.items()}),
+        rows_per_image=job.rows_per_image,
+        pooling={layer: entry.applied for layer, entry in entries.items()},
+        paths={layer: entry.path for layer, entry in entries.items() if entry.path is not None},
+        _arrays={layer: entry.open() for layer, entry in entries.items()},
+    )
 
 
 def _check(pooling: str, precision: str, batch_size: int, workers: int | None) -> None:

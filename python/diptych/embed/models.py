@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -95,7 +96,7 @@ def load_model(
         checkpoint: Local weights, a .pt, .pth or .safetensors file of a state dict
             (:func:`diptych.embed.checkpoints.read_checkpoint`), instead of a download. A timm model is built
             with as many classes as the file's head has, and without a head if the file has none: its logits
-            are then the embedding.
+            are then the embedding. Files of the models' authors are converted as timm converts them.
         pretrained: False leaves a timm model's weights random, for tests.
         input_size: Side of the preprocessed images, if not the model's own. Transformers with positions for
             a fixed size are built for it.
@@ -154,11 +155,7 @@ def _timm_module(
     if input_size is not None and config.fixed_input_size:
         options["img_size"] = input_size
     if checkpoint is not None:
-        weights = read_checkpoint(checkpoint)
-        heads = (config.classifier,) if isinstance(config.classifier, str) else config.classifier or ()
-        rows = [len(weights[f"{head}.weight"]) for head in heads if f"{head}.weight" in weights]
-        module = timm.create_model(name, num_classes=rows[0] if rows else 0, **options)
-        load_weights(module, weights, os.fspath(checkpoint))
+        module = _from_checkpoint(timm, name, config, checkpoint, options)
     elif pretrained:
         module = _downloaded(timm, name, config, options)
     else:
@@ -180,6 +177,29 @@ def _config(timm: Any, name: str) -> Any:
         said = f"; there are {', '.join(near)}" if near else "; there are none"
         raise ValueError(f"model: timm {timm.__version__} has no weights {tag!r} for {architecture}{said}")
     return timm.get_pretrained_cfg(name)
+
+
+def _from_checkpoint(
+    timm: Any, name: str, config: Any, checkpoint: str | os.PathLike[str], options: dict[str, Any]
+) -> torch.nn.Module:
+    """Build a model with the classes of a local file's head, and the file's weights."""
+    weights = read_checkpoint(checkpoint)
+    heads = (config.classifier,) if isinstance(config.classifier, str) else config.classifier or ()
+    rows = [len(weights[f"{head}.weight"]) for head in heads if f"{head}.weight" in weights]
+    classes = rows[0] if rows else 0
+    module: torch.nn.Module = timm.create_model(name, num_classes=classes, **options)
+    try:
+        load_weights(module, weights, os.fspath(checkpoint))
+    except ValueError:
+        # Files of the models' authors have other names, and other numbers of positions: timm knows them.
+        overlay = {"state_dict": weights, "num_classes": classes, "label_offset": 0, "custom_load": False}
+        options |= {"num_classes": classes, "pretrained_cfg_overlay": overlay}
+        with suppress(RuntimeError, LookupError, TypeError, ValueError):
+            converted: Any = timm.create_model(name, pretrained=True, **options)
+            converted.pretrained_cfg.pop("state_dict", None)  # a second copy of the weights
+            return converted
+        raise
+    return module
 
 
 def _downloaded(timm: Any, name: str, config: Any, options: dict[str, Any]) -> torch.nn.Module:

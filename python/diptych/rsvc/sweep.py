@@ -43,7 +43,7 @@ def sweep(
     seed: int = 0,
     progress: bool = True,
 ) -> "pandas.DataFrame":
-    """Measure similarity, and how many features predict a concept, at several penalties and numbers of concepts.
+    """Measure similarity, and the features it takes, at several penalties and numbers of concepts.
 
     Concepts are extracted once for each k.
 
@@ -63,10 +63,10 @@ def sweep(
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
     Returns:
-        One row per k, alpha, direction (``"1to1"``, ``"2to1"``, ``"1to2"``, ``"2to2"``: from the network whose
-        activations predict to the one whose concepts are predicted) and concept: its ``pearson`` and
-        ``spearman`` correlation with the prediction, the number of ``nonzero`` weights (the mean over folds),
-        and the ``error`` of the extraction, ‖A − U W‖ / ‖A‖.
+        One row per k, alpha, direction (``"1to1"``, ``"2to1"``, ``"1to2"``, ``"2to2"``: from the network
+        whose activations predict to the one whose concepts are predicted) and concept: its ``pearson`` and
+        ``spearman`` correlation with the prediction, the number of ``nonzero`` weights (the mean over
+        folds), and the ``error`` of the extraction, ‖A − U W‖ / ‖A‖.
 
     Complexity:
         An extraction for each k, and the regressions of :func:`compare` for each k and alpha.
@@ -82,7 +82,7 @@ def sweep(
             raise ValueError(f"{name}: expected at least one value, found none")
     patches = ClassPatches(acts_1, acts_2, groups, eval_acts_1, eval_acts_2, None, rows_1, rows_2)
     settings = [[checked_options(k, method, alpha, folds, "default", seed) for alpha in alphas] for k in ks]
-    ready = [checked(patches, options[0].k, method, folds) for options in settings][-1]
+    ready = checked(patches, max(ks), method, folds)
     parts = []
     with Stages({"Sweeping": 1}, enabled=progress) as stages:
         stages.enter("Sweeping")
