@@ -25,7 +25,7 @@ from diptych.rsvc.toy_claims import ClaimRow, ConceptRow, claims
 MODELS = ("M_ps", "M_nc")
 
 #: Sixteen patches of 40 pixels: in the mean half of them hold half or more of a square of 12, a third
-#: nothing. Much smaller ones, enlarged to the size of an image, look like nothing that the networks were taught.
+#: nothing. Much smaller ones, enlarged to the size of an image, look like nothing that networks were taught.
 GRID = PatchGrid(size=40, image_size=SIDE)
 
 #: A patch holds the square if this share of the square is inside.
