@@ -15,7 +15,8 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from diptych import rdx
-from diptych.rdx.checkpoint import Checkpoint, clear
+from diptych._checkpoint import Checkpoint
+from diptych.rdx.checkpoint import clear
 from diptych.rdx.streamed import streamed_affinities
 
 pytestmark = pytest.mark.usefixtures("one_thread")

@@ -65,9 +65,7 @@ def _settings(depths: list[int], epochs: list[int], digit: int, per_digit: int) 
 
     pairs = [(depth, epochs[0]) for depth in depths] + [(depths[0], passes) for passes in epochs[1:]]
     return [
-        ToySettings(
-            digit=digit, depth=depth, epochs=passes, per_digit=per_digit, held_out=3 * per_digit // 10
-        )
+        ToySettings(digit=digit, depth=depth, epochs=passes, per_digit=per_digit, held_out=2 * per_digit // 5)
         for depth, passes in pairs
     ]
 

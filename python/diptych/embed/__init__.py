@@ -12,9 +12,11 @@ from diptych.embed.ids import find_ids, load_ids
 from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, check_images, open_images
 from diptych.embed.layers import layer_names, layer_set
 from diptych.embed.models import ImageModel, load_model
+from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
 from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
+from diptych.embed.stanford_cars import read_stanford_cars
 
 __all__ = [
     "Activations",
@@ -41,5 +43,7 @@ __all__ = [
     "load_model",
     "open_embedding",
     "open_images",
+    "read_nabirds",
+    "read_stanford_cars",
     "save_embeddings",
 ]

@@ -1,17 +1,16 @@
 """Reading CUB-200-2011, birds with attribute labels, from its unpacked folder."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diptych._progress import track
+from diptych.embed.listed import flag, known_classes, lines_of, same_ids, table
 
-_Value = TypeVar("_Value")
+_NAME = "CUB-200-2011"
 _CHUNK = 200_000
 
 
@@ -91,20 +90,15 @@ def read_cub(folder: str | os.PathLike[str], *, progress: bool = True) -> Cub:
             have, or an image lacks its class or split. The message names file and line.
     """
     root = Path(folder)
-    names = _table(root / "images.txt", str)
-    classes = _table(root / "classes.txt", str)
-    labels = _table(root / "image_class_labels.txt", int)
-    split = _table(root / "train_test_split.txt", _flag)
-    attributes = _table(_attribute_names(root), str)
-    _same_ids(root / "image_class_labels.txt", labels, names)
-    _same_ids(root / "train_test_split.txt", split, names)
+    names = table(root / "images.txt", int, str, _NAME)
+    classes = table(root / "classes.txt", int, str, _NAME)
+    labels = table(root / "image_class_labels.txt", int, int, _NAME)
+    split = table(root / "train_test_split.txt", int, flag, _NAME)
+    attributes = table(_attribute_names(root), int, str, _NAME)
+    same_ids(root / "image_class_labels.txt", labels, names)
+    same_ids(root / "train_test_split.txt", split, names)
+    known_classes(root / "image_class_labels.txt", labels, classes)
     position = {class_id: number for number, class_id in enumerate(sorted(classes))}
-    for image, class_id in labels.items():
-        if class_id not in position:
-            raise ValueError(
-                f"{root / 'image_class_labels.txt'}: image {image} has class {class_id}, which "
-                "classes.txt lacks"
-            )
     ids = np.array(sorted(names), np.int64)
     attribute_ids = np.array(sorted(attributes), np.int64)
     present, certainty = _attribute_labels(
@@ -128,44 +122,6 @@ def _attribute_names(root: Path) -> Path:
         if path.is_file():
             return path
     raise FileNotFoundError(f"attributes.txt is neither {inside} nor {beside}")
-
-
-def _table(path: Path, value: Callable[[str], _Value]) -> dict[int, _Value]:
-    """Lines "id value" as a dictionary; a value may hold spaces."""
-    table: dict[int, _Value] = {}
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        fields = line.split(maxsplit=1)
-        try:
-            key, entry = int(fields[0]), value(fields[1].strip())
-        except (ValueError, IndexError) as error:
-            raise ValueError(f"{path}, line {number}: expected an id and a value, found {line!r}") from error
-        if key in table:
-            raise ValueError(f"{path}, line {number}: id {key} is there for the second time")
-        table[key] = entry
-    if not table:
-        raise ValueError(f"{path}: expected at least one line, found none")
-    return table
-
-
-def _lines(path: Path) -> list[str]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; is this the folder of CUB-200-2011?")
-    return path.read_text(encoding="utf-8").splitlines()
-
-
-def _flag(text: str) -> bool:
-    if text not in ("0", "1"):
-        raise ValueError(text)
-    return text == "1"
-
-
-def _same_ids(path: Path, table: dict[int, _Value], images: dict[int, str]) -> None:
-    for image in images.keys() - table.keys():
-        raise ValueError(f"{path}: image {image} of images.txt is missing")
-    for image in table.keys() - images.keys():
-        raise ValueError(f"{path}: image {image} is not in images.txt")
 
 
 def _attribute_labels(
@@ -196,7 +152,7 @@ def _attribute_labels(
 
 def _attribute_rows(path: Path, progress: bool) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The first four fields of each line, and the numbers of the lines, from 1."""
-    lines = _lines(path)
+    lines = lines_of(path, _NAME)
     numbers = np.flatnonzero([bool(line.strip()) for line in lines])
     rows = np.empty((len(numbers), 4), np.int64)
     for start in track(range(0, len(numbers), _CHUNK), f"reading {path.name}", shown=progress):

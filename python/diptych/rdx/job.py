@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from diptych._build import versions
+from diptych._checkpoint import Checkpoint, digest
 from diptych.embed import fingerprint
 from diptych.ops._meter import OFF, Meter
 from diptych.rdx.affinities import Pair
-from diptych.rdx.checkpoint import Checkpoint, digest
 from diptych.rdx.planning import Plan, plan
 from diptych.rdx.results import Parameters, RDXResult
 from diptych.rdx.streamed import Means

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from diptych import ops
+from diptych._checkpoint import Checkpoint
 from diptych._memory import is_shortage
 from diptych._progress import Stages
 from diptych.ops import _products
@@ -28,7 +29,6 @@ from diptych.rdx.affinities import (
     offset,
     published,
 )
-from diptych.rdx.checkpoint import Checkpoint
 from diptych.rdx.distances import DistanceRows
 from diptych.rdx.results import Parameters
 

@@ -11,15 +11,19 @@ from diptych.rsvc.method import compare, compare_classes
 from diptych.rsvc.regression import ConceptRegression, predict
 from diptych.rsvc.replacement import Replacement, replacement_test
 from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.run import run
+from diptych.rsvc.run_result import ClassRow, RunResult
 from diptych.rsvc.similarity import layerwise, max_similarity, predicted_similarity
 from diptych.rsvc.sweep import sweep
 
 __all__ = [
     "ClassPatches",
+    "ClassRow",
     "ConceptRegression",
     "Concepts",
     "RSVCResult",
     "Replacement",
+    "RunResult",
     "compare",
     "compare_classes",
     "concept_integrated_gradients",
@@ -32,5 +36,6 @@ __all__ = [
     "predicted_similarity",
     "refit",
     "replacement_test",
+    "run",
     "sweep",
 ]

@@ -22,6 +22,9 @@ _COSTS = {"extract": 5, "regress": 4, "evaluate": 1, "replace": 3}
 
 ERRORS = ("raise", "skip")
 
+#: Is told which class cannot be compared, and why.
+Refused = Callable[[Hashable, Exception], None]
+
 Heads = tuple[Head | None, Head | None]
 Loader = ClassPatches | Callable[[], ClassPatches]
 
@@ -123,7 +126,7 @@ def compare_classes(
     conventions: str = "default",
     seed: int = 0,
     batch: int = 8,
-    errors: str = "raise",
+    errors: str | Refused = "raise",
     progress: bool = True,
 ) -> Iterator[tuple[Hashable, RSVCResult]]:
     """Compare two networks class by class, and give each class' result as soon as it is there.
@@ -143,7 +146,8 @@ def compare_classes(
         seed: Of the extraction, in every class.
         batch: Classes that are loaded, and whose concepts are extracted, together: on a GPU one call.
         errors: ``"raise"``, or ``"skip"``: a class that cannot be compared (that one network never predicts,
-            of fewer images than folds) is left out, and a ``RuntimeWarning`` tells which and why.
+            of fewer images than folds) is left out, and a ``RuntimeWarning`` tells which and why. Or a
+            function that is told instead: it gets the class' name and the error.
         progress: Show a progress bar with the expected end on stderr.
 
     Yields:
@@ -160,7 +164,8 @@ def compare_classes(
     """
     options = checked_options(k, method, alpha, folds, conventions, seed)
     _checks.integer("batch", batch, 1)
-    _checks.one_of("errors", errors, ERRORS)
+    if not callable(errors):
+        _checks.one_of("errors", errors, ERRORS)
     if not isinstance(classes, Mapping):
         raise TypeError(f"classes: expected a mapping of names to patches, found {type(classes).__name__}")
     return _each_class(dict(classes), options, (head_1, head_2), batch, errors, progress)
@@ -171,7 +176,7 @@ def _each_class(
     options: Parameters,
     heads: Heads,
     batch: int,
-    errors: str,
+    errors: str | Refused,
     progress: bool,
 ) -> Iterator[tuple[Hashable, RSVCResult]]:
     names = list(classes)
@@ -196,7 +201,7 @@ def _each_class(
 
 
 def _prepared(
-    classes: dict[Hashable, Loader], options: Parameters, heads: Heads, errors: str
+    classes: dict[Hashable, Loader], options: Parameters, heads: Heads, errors: str | Refused
 ) -> dict[Hashable, tuple[CheckedPatches, tuple[Concepts, Concepts]]]:
     """Load some classes and extract their concepts."""
     ready = {}
@@ -208,13 +213,16 @@ def _prepared(
 
 
 @contextmanager
-def _told_of(name: Hashable, errors: str) -> Iterator[None]:
+def _told_of(name: Hashable, errors: str | Refused) -> Iterator[None]:
     """Name the class in errors, or in warnings where a class is to be left out."""
     try:
         yield
     except (TypeError, ValueError) as error:
         if errors == "raise":
             raise type(error)(f"class {name!r}: {error}") from error
+        if callable(errors):
+            errors(name, error)
+            return
         warnings.warn(f"class {name!r} is left out: {error}", RuntimeWarning, stacklevel=2)
 
 

@@ -24,8 +24,9 @@ from diptych.rsvc.toy_claims import ClaimRow, ConceptRow, claims
 
 MODELS = ("M_ps", "M_nc")
 
-#: Sixteen patches of half the image's sides: some hold a square of 12 pixels, most do not.
-GRID = PatchGrid(size=SIDE // 2, image_size=SIDE)
+#: Sixteen patches of 40 pixels: in the mean half of them hold half or more of a square of 12, a third
+#: nothing. Much smaller ones, enlarged to the size of an image, look like nothing that networks were taught.
+GRID = PatchGrid(size=40, image_size=SIDE)
 
 #: A patch holds the square if this share of the square is inside.
 HOLDS = 0.5
@@ -60,7 +61,7 @@ class ToySettings:
     depth: int = 4
     epochs: int = 12
     k: int = 10
-    held_out: int = 150
+    held_out: int = 200
     per_digit: int = 500
 
     def __post_init__(self) -> None:

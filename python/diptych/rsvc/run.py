@@ -1,0 +1,375 @@
+"""Two models and images in, a comparison of their concepts class by class out, in a folder."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from diptych._build import versions
+from diptych._checkpoint import JOB, JobFolder
+from diptych._progress import track
+from diptych.embed import (
+    Activations,
+    ImageModel,
+    ImageSet,
+    PatchGrid,
+    Unreadable,
+    activations,
+    load_model,
+    open_images,
+)
+from diptych.embed.activations import Precision
+from diptych.embed.checkpoints import weights_hash
+from diptych.embed.images import ImagesLike
+from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, resolve_layers
+from diptych.ops import _checks
+from diptych.rsvc.heads import Head
+from diptych.rsvc.method import checked_options
+from diptych.rsvc.results import Parameters, load_pandas
+from diptych.rsvc.run_classes import Patches, compare_all, outcome
+from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, ClassRow, RunResult, compared_row
+from diptych.rsvc.selection import ClassImages, Indices, choose_images, members, too_few, wanted_classes
+
+# Fewest images of a class that concepts are extracted from.
+_LEAST_IMAGES = 5
+
+
+def run(
+    model_1: ImageModel | str,
+    model_2: ImageModel | str,
+    images: ImagesLike,
+    *,
+    out: str | os.PathLike[str],
+    layer_1: str = EMBEDDING,
+    layer_2: str = EMBEDDING,
+    classes: Sequence[int | str] | None = None,
+    class_names: Sequence[str] | None = None,
+    images_per_class: int = 100,
+    eval_images_per_class: int = 50,
+    k: int = 10,
+    method: str = "auto",
+    alpha: float = 0.1,
+    folds: int = 5,
+    conventions: str = "default",
+    seed: int = 0,
+    device: str | torch.device | None = None,
+    precision: Precision = "float32",
+    batch_size: int = 64,
+    workers: int | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    resume: bool = False,
+    table_format: str = "csv",
+    progress: bool = True,
+) -> RunResult:
+    """Compare two image models concept by concept, in every class that both predict.
+
+    RSVC (Kondapaneni, Mac Aodha & Perona 2025, arXiv 2503.15699): each network's logits group the images by
+    the class it takes them for; 16 patches of the images of either network are shown to both; concepts are
+    extracted from each network's own images, refit on all, and compared as :func:`diptych.rsvc.compare`
+    does. Figures are measured on other images where there are enough, else on held-out folds; classes.csv
+    tells which.
+
+    A class that one network never predicts, or takes fewer than 5 images (or folds) for, is skipped and told,
+    and so is one whose activations are constant. Importance and the replacement test need a linear
+    classifier behind the layer: they are made where the layer is "embedding", and left out elsewhere.
+
+    Args:
+        model_1: From :func:`diptych.embed.load_model`, or a name that it takes.
+        model_2: The other, with as many logits, in the same order. Input sizes may differ: patches are
+            resized to each.
+        images: As :func:`diptych.embed.open_images` takes them. Those that cannot be read are skipped and
+            told. Their own classes serve for names, and for the accuracy of the replacement test, where
+            there are as many as logits.
+        out: Folder for the results, made if need be: see :class:`RunResult`.
+        layer_1: Layer of model 1 whose activations are explained: "embedding" is what enters the classifier;
+            any module path.
+        layer_2: The same of model 2.
+        classes: Numbers or names of the classes to compare; all that either network predicts by default.
+        class_names: Names of the logits.
+        images_per_class: Images of each network and class that concepts are extracted from.
+        eval_images_per_class: Other images of each that all figures are measured on; 0 measures on held-out
+            folds.
+        k: Concepts of each network and class.
+        method: As :func:`diptych.rsvc.compare`; so the next two.
+        alpha: Weight of the lasso's penalty.
+        folds: Folds of images.
+        conventions: ``"published-code"`` takes the patches and the replacement test of the authors' code.
+        seed: Of the choice of images and of the extraction.
+        device: Where to compute; where the models are by default.
+        precision: Of the forward passes, as :func:`diptych.embed.activations`.
+        batch_size: Images or patches in a forward pass.
+        workers: Threads that read images.
+        cache: Folder of the store of activations, which several runs may share; ``out``/activations by
+            default.
+        resume: Go on with what ``out`` holds of this very run. A finished one is read again.
+        table_format: ``"csv"``, or ``"parquet"`` for both.
+        progress: Show progress bars on stderr.
+
+    Returns:
+        :class:`RunResult`; the same whether or not the run was killed and resumed.
+
+    Complexity:
+        Forward passes of every image and of 16 patches of those that are chosen, at most 2 (images_per_class
+        + eval_images_per_class) a class; the store keeps 64 d bytes of each chosen image and network.
+        Memory: activations of 8 classes.
+
+    Raises:
+        FileExistsError: ``out`` holds something and ``resume`` was not asked for.
+        FileNotFoundError: There is no such folder of images.
+        ModuleNotFoundError: timm, pandas or pyarrow are wanted and not installed.
+        TypeError: As :func:`diptych.embed.activations`.
+        ValueError: ``out`` holds another run (the message tells what differs), models with different numbers
+            of logits, an unknown class or layer (the nearest are offered), no class to compare, and as
+            :func:`diptych.embed.activations` and :func:`diptych.rsvc.compare`.
+    """
+    options = checked_options(k, method, alpha, folds, conventions, seed)
+    _checks.integer("images_per_class", images_per_class, max(_LEAST_IMAGES, folds))
+    _checks.integer("eval_images_per_class", eval_images_per_class, 0)
+    _check_tables(table_format)
+    folder = Path(out)
+    _check_folder(folder, resume)
+    first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
+    job = _Job(
+        models=(first, second),
+        layers=(_one_layer(first, layer_1, "layer_1"), _one_layer(second, layer_2, "layer_2")),
+        images=open_images(images),
+        counts=(int(images_per_class), int(eval_images_per_class)),
+        options=options,
+        folder=folder,
+        showing={
+            "batch_size": batch_size,
+            "device": device,
+            "precision": precision,
+            "store": folder / "activations" if cache is None else Path(cache),
+            "workers": workers,
+            "progress": progress,
+        },
+    )
+    asked = {"classes": classes, "class_names": class_names}
+    JobFolder(
+        folder, job.described() | {key: x and [*map(str, x)] for key, x in asked.items()}, {}, resume=resume
+    )
+    plan = _planned(job, classes, class_names)
+    if plan.chosen:
+        patches = _patches(job, plan)
+        compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
+    _gathered(job, plan).save(table_format)
+    return RunResult.load(folder)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What is compared, how, and where to."""
+
+    models: tuple[ImageModel, ImageModel]
+    layers: tuple[str, str]
+    images: ImageSet
+    counts: tuple[int, int]  #: images of each network and class to extract from, and to measure on
+    options: Parameters
+    folder: Path
+    showing: dict[str, Any]  #: options of the forward passes
+
+    @property
+    def called(self) -> tuple[str, str]:
+        """Names of the models, told apart where they are the same."""
+        first, second = (model.name for model in self.models)
+        return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
+
+    def described(self) -> dict[str, Any]:
+        """All that the result depends on, as JSON can hold it."""
+        told: dict[str, Any] = {"diptych": versions()["diptych"]}
+        for side, (model, layer) in enumerate(zip(self.models, self.layers, strict=True), start=1):
+            told |= {
+                f"model_{side}": model.name,
+                f"weights_{side}": weights_hash(model.module),
+                f"preprocessing_{side}": model.preprocess_name,
+                f"layer_{side}": layer,
+            }
+        return told | {
+            "images": self.images.fingerprint(),
+            "images_per_class": self.counts[0],
+            "eval_images_per_class": self.counts[1],
+            "precision": self.showing["precision"],
+            **{key: x for key, x in asdict(self.options).items() if not key.startswith("target")},
+        }
+
+    def show(
+        self, side: int, images: ImageSet, layers: LayersLike, proposals: PatchGrid | None = None
+    ) -> Activations:
+        """The activations of one of the models."""
+        return activations(self.models[side], images, layers, proposals=proposals, **self.showing)
+
+    def heads(self) -> tuple[Head | None, Head | None]:
+        """The linear classifiers behind the layers, None behind others."""
+        first, second = (
+            model.head() if _has_head(model, layer) else None
+            for model, layer in zip(self.models, self.layers, strict=True)
+        )
+        return first, second
+
+    def device(self) -> torch.device:
+        """Where to compare: where the models are."""
+        if self.showing["device"] is not None:
+            return torch.device(self.showing["device"])
+        weight = next(self.models[0].module.parameters(), None)
+        return torch.device("cpu") if weight is None else weight.device
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The classes of a run."""
+
+    names: list[str]  #: of all logits
+    chosen: list[ClassImages]
+    skipped: list[ClassRow]
+    labels: Indices | None  #: the class of each image in the numbers of the logits, if that is known
+    unreadable: Unreadable
+
+
+def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequence[str] | None) -> _Plan:
+    """Find which images each network takes for which class, and share them out."""
+    logits = job.show(0, job.images, LOGITS), job.show(1, job.images, LOGITS)
+    counts = [each[LOGITS].shape[1] for each in logits]
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"models: expected as many logits of both, for the same classes, found {counts[0]} of "
+            f"{job.called[0]} and {counts[1]} of {job.called[1]}"
+        )
+    labels = _labels(job.images, counts[0])
+    names = _names(job.images, counts[0], class_names)
+    predicted = _predicted(logits[0], len(job.images)), _predicted(logits[1], len(job.images))
+    least = max(_LEAST_IMAGES, job.options.folds)
+    chosen, skipped = [], []
+    for number in wanted_classes(classes, predicted, names):
+        of_class = members(predicted, number)
+        reason = too_few(of_class, job.called, least)
+        if reason is not None:
+            counted = len(of_class[0]), len(of_class[1])
+            skipped.append(ClassRow(number, names[number], *counted, skipped=reason))
+            continue
+        chosen.append(
+            choose_images(
+                of_class,
+                number,
+                extraction=job.counts[0],
+                evaluation=job.counts[1],
+                least=least,
+                seed=job.options.seed,
+            )
+        )
+    return _Plan(names, chosen, skipped, labels, logits[0].unreadable)
+
+
+def _patches(job: _Job, plan: _Plan) -> Patches:
+    """Show both networks the patches of all chosen images."""
+    needed = np.unique(np.concatenate([x for each in plan.chosen for x in (each.training, each.evaluation)]))
+    published = job.options.conventions == "published-code"
+    grid = PatchGrid(conventions="published-code" if published else "whole-image")
+    subset = job.images.take(needed)
+    acts = job.show(0, subset, job.layers[0], grid), job.show(1, subset, job.layers[1], grid)
+    for found in acts:
+        if len(found.unreadable):
+            raise ValueError(f"images: some could be read before and cannot be now: {found.unreadable}")
+    return Patches(acts, job.layers, needed, job.images.ids, plan.labels, job.device())
+
+
+def _gathered(job: _Job, plan: _Plan) -> RunResult:
+    """Read what was found of each class, and make the tables."""
+    pandas, rows, frames = load_pandas("run"), list(plan.skipped), []
+    for chosen in track(plan.chosen, "gathering results", shown=job.showing["progress"]):
+        found, name = outcome(job.folder, chosen.number), plan.names[chosen.number]
+        row = ClassRow(chosen.number, name, *chosen.predicted, len(chosen.training), len(chosen.evaluation))
+        if isinstance(found, str):
+            rows.append(replace(row, skipped=found))
+            continue
+        rows.append(compared_row(row, found))
+        frame = found.to_frame()
+        frame.insert(0, "class", chosen.number)
+        frame.insert(1, "class_name", name)
+        frames.append(frame)
+    concepts = pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame(columns=COLUMNS)
+    notes = [
+        f"{name}: no importance and no replacement test, as no linear classifier is known behind {layer!r}."
+        for name, layer, head in zip(job.called, job.layers, job.heads(), strict=True)
+        if head is None
+    ]
+    rows.sort(key=lambda row: row.number)
+    return RunResult(job.folder, job.called, rows, concepts, len(job.images), plan.unreadable.reasons, notes)
+
+
+def _check_tables(table_format: str) -> None:
+    _checks.one_of("table_format", table_format, FORMATS)
+    load_pandas("run")
+    if table_format == "parquet":
+        try:
+            import pyarrow  # noqa: F401  (what pandas writes parquet with)
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "table_format: 'parquet' needs pyarrow: pip install pyarrow, or 'csv'"
+            ) from error
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Refuse a folder of something else before any work."""
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: expected a folder, found a file")
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / JOB).is_file():
+        raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
+    if (folder / RUN).is_file() and not resume:
+        raise FileExistsError(
+            f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
+            "another folder"
+        )
+
+
+def _one_layer(model: ImageModel, layer: str, name: str) -> str:
+    if not isinstance(layer, str):
+        raise TypeError(f"{name}: expected the name of a layer, found {layer!r}")
+    try:
+        found = resolve_layers(model, layer)
+    except ValueError as error:
+        raise ValueError(f"{name}: {model.name}: {error}") from error
+    if len(found) > 1:
+        raise ValueError(f"{name}: expected one layer, found the set {layer!r} of {len(found)}")
+    return found[0]
+
+
+def _has_head(model: ImageModel, layer: str) -> bool:
+    if layer != EMBEDDING or model.classifier is None:
+        return False
+    return isinstance(model.module.get_submodule(model.classifier), torch.nn.Linear)
+
+
+def _predicted(logits: Activations, n: int) -> Indices:
+    """The class of each image, -1 of those that could not be read."""
+    predicted = np.full(n, -1, np.int64)
+    predicted[logits.indices] = logits.predicted()
+    return predicted
+
+
+def _labels(images: ImageSet, logits: int) -> Indices | None:
+    """The class of each image, if the images' classes are those of the logits."""
+    labels = images.labels
+    if labels is None or (images.classes is not None and len(images.classes) != logits):
+        return None
+    # Of a data set -1 is what could not be read, and so is shown to no model.
+    return labels if len(labels) and int(labels.max()) < logits and int(labels.min()) >= -1 else None
+
+
+def _names(images: ImageSet, logits: int, class_names: Sequence[str] | None) -> list[str]:
+    """Names of the classes: those given, those of the images if there are as many, or their numbers."""
+    names = class_names if class_names is not None else images.classes
+    if class_names is not None and len(class_names) != logits:
+        raise ValueError(f"class_names: expected {logits}, one for each logit, found {len(class_names)}")
+    if names is None or len(names) != logits:
+        return [str(number) for number in range(logits)]
+    if len(set(names)) < logits:
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise ValueError(f"class_names: expected each once, found {twice!r} twice")
+    return list(names)
