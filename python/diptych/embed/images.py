@@ -202,6 +202,21 @@ def open_images(source: ImagesLike, *, labels: Sequence[int] | NDArray[Any] | No
     return ImageSet(images._reader, images._items, images.ids, given.astype(np.int64), images.classes)
 
 
+def image_files(
+    folder: Path, names: Sequence[str], labels: Sequence[int], classes: Sequence[str]
+) -> ImageSet:
+    """The images that a data set lists.
+
+    Args:
+        folder: Where they are.
+        names: Path of each, relative to the folder: its id.
+        labels: Class index of each.
+        classes: Names of the classes.
+    """
+    files = Files([folder / name for name in names])
+    return _image_set(files, list(names), np.array(labels, np.int64), tuple(classes))
+
+
 def check_images(images: ImageSet, *, progress: bool = False) -> tuple[ImageSet, Unreadable]:
     """Read every image once, and keep those that can be read.
 
