@@ -77,8 +77,7 @@ def factorize_many(
     """
     results: dict[int, Factors] = {}
     for batch in _batches(matrices):
-        tensors = [matrices[i] for i in batch]
-        found = _factorize([tensors[0]] if len(batch) == 1 else tensors, k, signed, init, max_iter, tol, seed)
+        found = _factorize([matrices[i] for i in batch], k, signed, init, max_iter, tol, seed)
         results.update(zip(batch, found, strict=True))
     return [results[i] for i in range(len(matrices))]
 
