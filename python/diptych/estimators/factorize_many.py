@@ -181,7 +181,7 @@ def _free_components(factor: torch.Tensor, products: torch.Tensor, gram: torch.T
 def _descend(products: Products, start: Start, update_w: Update, max_iter: int, tol: float) -> _State:
     free = update_w is _free_components
     u, w = start
-    square = products.x.double().square().sum((1, 2))
+    square = torch.linalg.vector_norm(products.x.flatten(1), dim=1, dtype=torch.float64).square()
     u_ahead, w_ahead = u, w
     step = torch.full_like(square, 0.5)  # β of the paper, its bound, and the factors by which they move
     bound = torch.ones_like(square)
