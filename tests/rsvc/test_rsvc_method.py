@@ -248,6 +248,17 @@ def test_other_arrays(data, result, kind) -> None:
     np.testing.assert_allclose(found.cmcs_2to1[again], result.cmcs_2to1[place], atol=0.02)
 
 
+def test_activations_may_be_on_a_device(data, result, device) -> None:
+    def move(arrays):
+        return [torch.from_numpy(x).to(device) for x in arrays]
+
+    training, groups, test, test_groups = data
+    found = compared((move(training), groups, move(test), test_groups))
+    assert isinstance(found.coefficients_1, np.ndarray)
+    place, again = (which_is(each.coefficients_1, test[2]) for each in (result, found))
+    np.testing.assert_allclose(found.cmcs_2to1[again], result.cmcs_2to1[place], atol=0.02)
+
+
 def test_the_same_bits_every_time(data, result, heads) -> None:
     again = compared(data, head_1=heads[0], head_2=heads[1], target=(2, 4))
     pandas.testing.assert_frame_equal(again.to_frame(), result.to_frame(), check_exact=True)

@@ -172,6 +172,21 @@ def test_tensors_stay_tensors_and_inputs_as_they_are(data) -> None:
     np.testing.assert_array_equal(fitted.weights.numpy(), again.weights)
 
 
+def test_results_are_on_the_device_of_the_activations(data, device) -> None:
+    first, _, u, groups = (torch.from_numpy(part).to(device) for part in data)
+    fitted = rsvc.predict(first, u, groups, tol=TOL)
+    arrays = fitted.weights, fitted.held_out, fitted.folds, fitted.gaps, fitted.predict(first), fitted.nonzero
+    assert all(array.device.type == device.type for array in arrays)
+    expected = rsvc.predict(data[0], data[2], data[3], tol=TOL)
+    np.testing.assert_allclose(fitted.weights.cpu(), expected.weights, atol=APART)
+    np.testing.assert_array_equal(fitted.folds.cpu(), expected.folds)
+    similarity = rsvc.predicted_similarity(fitted.held_out, u)
+    assert similarity.device.type == device.type
+    np.testing.assert_allclose(
+        similarity.cpu(), rsvc.predicted_similarity(expected.held_out, data[2]), atol=APART
+    )
+
+
 def test_strided_views(data) -> None:
     first, _, u, groups = data
     wide = np.full((2 * len(u), 60), np.nan)

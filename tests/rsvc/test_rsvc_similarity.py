@@ -134,6 +134,14 @@ def test_tensors_and_mixed_types() -> None:
     np.testing.assert_allclose(halves, expected, atol=1e-3)  # rounded to 11 bits
 
 
+def test_results_are_on_the_device_of_the_coefficients(device) -> None:
+    list_1, list_2 = [concepts(33, 3, 0)], [concepts(33, 2, 1), concepts(33, 4, 2)]
+    moved = ([torch.from_numpy(u).to(device) for u in each] for each in (list_1, list_2))
+    found = rsvc.layerwise(*moved)
+    assert found.device.type == device.type
+    np.testing.assert_allclose(found.cpu(), rsvc.layerwise(list_1, list_2), atol=1e-13)
+
+
 def test_refusals() -> None:
     u = concepts(20, 3, 0)
     nan = u.copy()
