@@ -67,7 +67,7 @@ def test_an_existing_folder_is_kept(
         (("--depth", 4, "--depth", 2), "depth: expected 4 to 2147483647, found 2"),
         (("--digit", 10), "digit: expected 0 to 9, found 10"),
         (("--per-digit", 20), "held_out: expected 15 to 2147483647, found 8"),
-        (("--seeds", 0), "0 is not in the range"),
+        (("--seeds", 0), "greater than or equal to 1"),
     ],
 )
 def test_options_out_of_range_are_refused_before_the_work(
