@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from diptych.plots.canvas import bare, blank
-from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, short
+from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, short
 from diptych.rsvc.results import RSVCResult
 
-_FIELDS = {"a": ("mcs_1", "cmcs_2to1"), "b": ("mcs_2", "cmcs_1to2")}
+_FIELDS: dict[Side, tuple[str, str]] = {"a": ("mcs_1", "cmcs_2to1"), "b": ("mcs_2", "cmcs_1to2")}
 
 
 def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
@@ -24,13 +25,12 @@ def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
     Raises:
         ValueError: No concept is defined in both ways.
     """
-    every = [results] if isinstance(results, RSVCResult) else list(results)
+    names, gathered = _gathered([results] if isinstance(results, RSVCResult) else results)
     figure = blank(5.2, 5.0)
     ax = figure.subplots()
     drawn = []
     for number, side in enumerate(SIDES):
-        both = [np.stack([getattr(result, field) for field in _FIELDS[side]]) for result in every]
-        points = np.concatenate(both, 1) if both else np.empty((2, 0))
+        points = gathered[side]
         points = points[:, ~np.isnan(points).any(0)]
         if points.shape[1] == 0:
             continue
@@ -44,7 +44,7 @@ def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
             alpha=0.6,
             marker="os"[number],
             linewidths=0,
-            label=f"Concepts of {short(every[0].names[number])}",
+            label=f"Concepts of {short(names[number])}",
         )
         ax.plot(*points.mean(1), "P", color=ACCENTS[side], markeredgecolor="white", markersize=13, zorder=4)
     if not drawn:
@@ -59,3 +59,14 @@ def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
         text.set_parse_math(False)
     bare(ax)
     return figure
+
+
+def _gathered(results: Iterable[RSVCResult]) -> tuple[tuple[str, str], dict[Side, NDArray[np.float64]]]:
+    """The networks' names, and (2, n) MCS and CMCS of the concepts of each; results may come one by one."""
+    names = "", ""
+    parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}
+    for result in results:
+        names = result.names
+        for side in SIDES:
+            parts[side].append(np.stack([getattr(result, field) for field in _FIELDS[side]]))
+    return names, {side: np.concatenate([np.empty((2, 0)), *parts[side]], 1) for side in SIDES}

@@ -49,8 +49,7 @@ def similarity_importance(results: RSVCResult | Iterable[RSVCResult], *, similar
     """
     if similarity not in KINDS:
         raise ValueError(f"similarity: expected one of {', '.join(map(repr, KINDS))}, found {similarity!r}")
-    every = [results] if isinstance(results, RSVCResult) else list(results)
-    panels = [panel for side in SIDES if (panel := _gathered(every, side, similarity)) is not None]
+    panels = _gathered([results] if isinstance(results, RSVCResult) else results, similarity)
     if not panels:
         raise ValueError("results: expected importances, which a comparison with heads has, found none")
     figure = blank(5.2 * len(panels), 4.4)
@@ -96,16 +95,21 @@ def density_panel(ax: Axes, x: Any, y: Any, side: str) -> None:
     bare(ax)
 
 
-def _gathered(results: list[RSVCResult], side: Side, kind: str) -> _Panel | None:
-    own, cross = ("1", "2to1") if side == "a" else ("2", "1to2")
-    parts = []
+def _gathered(results: Iterable[RSVCResult], kind: str) -> list[_Panel]:
+    """The living concepts of each network that has any; results may come one by one."""
+    names = "", ""
+    parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}
     for result in results:
-        importance = getattr(result, f"importance_{own}")
-        if importance is not None:
+        names = result.names
+        for side, own, cross in (("a", "1", "2to1"), ("b", "2", "1to2")):
+            importance = getattr(result, f"importance_{own}")
             field = f"cmcs_{cross}" if kind == "cmcs" else f"smcs_{own}"
-            parts.append(np.stack([getattr(result, field), importance]))
-    both = np.concatenate(parts, 1) if parts else np.empty((2, 0))
-    both = both[:, ~np.isnan(both).any(0)]
-    if both.shape[1] == 0:
-        return None
-    return _Panel(side, results[0].names[SIDES.index(side)], both[0], both[1])
+            if importance is not None:
+                parts[check_side(side)].append(np.stack([getattr(result, field), importance]))
+    panels = []
+    for side, name in zip(SIDES, names, strict=True):
+        both = np.concatenate([np.empty((2, 0)), *parts[side]], 1)
+        both = both[:, ~np.isnan(both).any(0)]
+        if both.shape[1]:
+            panels.append(_Panel(side, name, both[0], both[1]))
+    return panels
