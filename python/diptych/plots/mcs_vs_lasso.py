@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from diptych.plots.canvas import bare, blank
-from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, short
+from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, network_names, short
 from diptych.rsvc.results import RSVCResult
 
 _FIELDS: dict[Side, tuple[str, str]] = {"a": ("mcs_1", "cmcs_2to1"), "b": ("mcs_2", "cmcs_1to2")}
@@ -66,7 +66,7 @@ def _gathered(results: Iterable[RSVCResult]) -> tuple[tuple[str, str], dict[Side
     names = "", ""
     parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}
     for result in results:
-        names = result.names
+        names = network_names(result.names)
         for side in SIDES:
             parts[side].append(np.stack([getattr(result, field) for field in _FIELDS[side]]))
     return names, {side: np.concatenate([np.empty((2, 0)), *parts[side]], 1) for side in SIDES}

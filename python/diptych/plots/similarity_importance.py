@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from diptych.plots.canvas import bare, blank, numbers
-from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, check_side, short
+from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, check_side, network_names, short
 from diptych.rsvc.results import RSVCResult
 
 KINDS = {"cmcs": "Cross-model concept similarity (CMCS)", "smcs": "Same-model concept similarity (SMCS)"}
@@ -100,7 +100,7 @@ def _gathered(results: Iterable[RSVCResult], kind: str) -> list[_Panel]:
     names = "", ""
     parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}
     for result in results:
-        names = result.names
+        names = network_names(result.names)
         for side, own, cross in (("a", "1", "2to1"), ("b", "2", "1to2")):
             importance = getattr(result, f"importance_{own}")
             field = f"cmcs_{cross}" if kind == "cmcs" else f"smcs_{own}"

@@ -1,6 +1,6 @@
 """One card for each concept that is shown: scatters, collages, and the neurons it is told from."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Hashable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,14 +34,14 @@ class ClassMaterial:
     """What the cards of one class are made from.
 
     Attributes:
-        label: Name of the class, or None.
+        label: The class, or None.
         result: Its comparison.
         patches: Its pictures, or None.
         contributions: What the neurons of both networks contribute, or None without activations.
         activations: Of both networks on the evaluated patches, or None.
     """
 
-    label: str | None
+    label: Hashable
     result: RSVCResult
     patches: PatchSource | None
     contributions: tuple[NeuronContribution, NeuronContribution] | None = None
@@ -49,7 +49,7 @@ class ClassMaterial:
 
 
 def class_material(
-    label: str | None, result: RSVCResult, patches: PatchSource | None, activations: Pair | None
+    label: Hashable, result: RSVCResult, patches: PatchSource | None, activations: Pair | None
 ) -> ClassMaterial:
     """Check the pictures and activations of a class, and measure what neurons contribute.
 

@@ -1,13 +1,13 @@
 """The concepts of two networks in all classes, as columns of numbers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.plots.style import SIDES, Side
+from diptych.plots.style import SIDES, Side, network_names
 from diptych.rsvc.collages import chosen_concepts, lacking
 from diptych.rsvc.results import Parameters, RSVCResult
 
@@ -77,7 +77,7 @@ class Overview:
         parameters: Of the comparison (of the first class).
         versions: Software that made the results.
         networks: The concepts of the first and of the second.
-        classes: Names of the classes, or [None] for a single result.
+        classes: The keys of the classes, or [None] for a single result.
         patches: Patches that similarity was measured on, in all classes.
         images: Images these are of.
         notes: Notes of the results, with their class.
@@ -89,14 +89,14 @@ class Overview:
     parameters: Parameters
     versions: dict[str, str]
     networks: list[Network] = field(default_factory=list)
-    classes: list[str | None] = field(default_factory=list)
+    classes: list[Hashable] = field(default_factory=list)
     patches: int = 0
     images: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-def entries(results: RSVCResult | Mapping[str, RSVCResult]) -> Iterator[tuple[str | None, RSVCResult]]:
+def entries(results: RSVCResult | Mapping[Any, RSVCResult]) -> Iterator[tuple[Hashable, RSVCResult]]:
     """(class, result), one at a time: a mapping may load its results when they are asked for."""
     if isinstance(results, RSVCResult):
         yield None, results
@@ -105,7 +105,7 @@ def entries(results: RSVCResult | Mapping[str, RSVCResult]) -> Iterator[tuple[st
             yield name, results[name]
 
 
-def overview(results: RSVCResult | Mapping[str, RSVCResult]) -> Overview:
+def overview(results: RSVCResult | Mapping[Any, RSVCResult]) -> Overview:
     """Gather the concepts of all classes.
 
     Raises:
@@ -122,10 +122,9 @@ def overview(results: RSVCResult | Mapping[str, RSVCResult]) -> Overview:
         if not isinstance(result, RSVCResult):
             raise TypeError(f"results: expected RSVCResult of class {label!r}, found {type(result).__name__}")
         if totals is None:
-            totals = Overview(
-                result.names, result.evaluated_on, result.parameters, versions=dict(result.versions)
-            )
-        if result.names != totals.names:
+            names = network_names(result.names)
+            totals = Overview(names, result.evaluated_on, result.parameters, versions=dict(result.versions))
+        if network_names(result.names) != totals.names:
             raise ValueError(
                 f"results: expected one pair of networks, found {totals.names} and, of class {label!r}, "
                 f"{result.names}"
@@ -138,8 +137,8 @@ def overview(results: RSVCResult | Mapping[str, RSVCResult]) -> Overview:
     return totals
 
 
-def _add(found: Overview, label: str | None, result: RSVCResult) -> None:
-    found.classes.append(None if label is None else str(label))
+def _add(found: Overview, label: Hashable, result: RSVCResult) -> None:
+    found.classes.append(label)
     found.patches += len(result.coefficients_1)
     found.images += len(np.unique(result.groups))
     found.notes += [note if label is None else f"{label}: {note}" for note in result.notes]

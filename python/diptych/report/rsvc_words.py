@@ -61,6 +61,8 @@ def notes(networks: Sequence[Network], told: list[str]) -> list[str]:
         for each in networks
         if (dead := len(each.columns["cmcs"]) - each.living)
     ]
+    # What a result says of each dead concept is said of all of them.
+    told = [note for note in told if "is dead (" not in note]
     more = [f"There are {len(told) - _NOTES} more notes."] if len(told) > _NOTES else []
     return found + told[:_NOTES] + more
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
 
 from diptych._progress import Stages
@@ -20,7 +21,7 @@ from diptych.report.rsvc_page import Material, render
 from diptych.rsvc.collages import SHOWN
 from diptych.rsvc.results import RSVCResult
 
-Results = RSVCResult | Mapping[str, RSVCResult]
+Results = RSVCResult | Mapping[Any, RSVCResult]
 
 _COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
 _DPI = 120
@@ -32,8 +33,8 @@ def write_rsvc(
     results: Results,
     path: str | os.PathLike[str],
     *,
-    patches: PatchSource | Mapping[str, PatchSource] | None = None,
-    activations: Pair | Mapping[str, Pair] | None = None,
+    patches: PatchSource | Mapping[Any, PatchSource] | None = None,
+    activations: Pair | Mapping[Any, Pair] | None = None,
     figures: Mapping[str, Figure] | None = None,
     shown: int = SHOWN,
     command: str | None = None,
@@ -115,8 +116,8 @@ def _cards(
     made: dict[tuple[int, int], dict[str, Any]] = {}
     for number in sorted({int(found.networks[place].classes[row]) for place, row in wanted}):
         label = found.classes[number]
-        if isinstance(results, RSVCResult) or label is None:
-            material = class_material(None, results, patches, activations)  # type: ignore[arg-type]
+        if isinstance(results, RSVCResult):
+            material = class_material(None, results, patches, activations)
         else:
             given = (None if each is None else each[label] for each in (patches, activations))
             material = class_material(label, results[label], *given)
@@ -136,7 +137,8 @@ def _write_figures(folder: Path, results: Results, found: Overview) -> dict[str,
             each = (result for _, result in entries(results))
             figures[key] = _png(similarity_importance(each, similarity=kind))
         (folder / IMPORTANCE).write_bytes(figures["importance"])
-    if any(each.living for each in found.networks):
+    # Where all concepts of the other network are dead no concept has a best match.
+    if any((each.columns["mcs"] + each.columns["cmcs"] > -np.inf).any() for each in found.networks):
         figures["mcs"] = _png(mcs_vs_lasso(result for _, result in entries(results)))
         (folder / MCS).write_bytes(figures["mcs"])
     return {key: _uri(png) for key, png in figures.items()}
@@ -151,7 +153,8 @@ def _write_numbers(folder: Path, results: Results) -> None:
         if label is None:
             result.save(folder / RESULT)
         else:
-            frame.insert(0, "class", label)
+            # Undecodable bytes in the name of a folder are lone surrogates, which pandas refuses.
+            frame.insert(0, "class", str(label).encode("utf-8", "replace").decode("utf-8"))
         frames.append(frame)
     pandas.concat(frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)
 
