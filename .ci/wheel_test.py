@@ -19,8 +19,12 @@ WANTED = {
     "diptych/_cuda.pyi",
     "diptych/kernels/difference_affinity.py",
     "diptych/kernels/pairwise_distances.py",
-    "diptych/report/templates/index.html.j2",
-    "diptych/report/templates/page.js",
+    "diptych/report/templates/base.html.j2",
+    "diptych/report/templates/rdx.html.j2",
+    "diptych/report/templates/rdx.js",
+    "diptych/report/templates/rsvc.css",
+    "diptych/report/templates/rsvc.html.j2",
+    "diptych/report/templates/rsvc.js",
     "diptych/report/templates/style.css",
 }
 UNWANTED_ENDINGS = {".cpp", ".cu", ".cuh", ".hpp", ".o", ".a", ".txt", ".cmake", ".csv"}

@@ -21,7 +21,7 @@ from diptych.report.maps import shown_items
 from diptych.report.page import embedded_json
 from diptych.report.words import label_mix
 
-writing = importlib.import_module("diptych.report.write")
+writing = importlib.import_module("diptych.report.rdx_write")
 
 
 def page(folder: Path) -> str:
@@ -291,7 +291,7 @@ def test_names_with_undecodable_bytes_are_written(digits: Any, tmp_path: Path) -
 
 def test_templates_are_packaged() -> None:
     folder = files("diptych.report") / "templates"
-    for name in ("index.html.j2", "style.css", "page.js"):
+    for name in ("base.html.j2", "style.css", "rdx.html.j2", "rdx.js", "rsvc.html.j2", "rsvc.css", "rsvc.js"):
         assert (folder / name).is_file()
 
 

@@ -31,6 +31,11 @@ def cluster_color(number: int) -> str:
     return CLUSTER_COLORS[number % len(CLUSTER_COLORS)]
 
 
+def network_names(names: tuple[str, str]) -> tuple[str, str]:
+    """How two networks are called in sentences: "Network 1" where they have but numbers."""
+    return ("Network 1", "Network 2") if names == ("1", "2") else names
+
+
 def check_side(side: str) -> Side:
     """Return ``side`` if it is "a" or "b".
 

@@ -1,6 +1,8 @@
 """One self-contained page that shows what a comparison found: :func:`diptych.report.write`."""
 
 try:
+    from diptych.report.rdx_write import write_rdx
+    from diptych.report.rsvc_write import write_rsvc
     from diptych.report.write import write
 except ModuleNotFoundError as error:
     if error.name is None or error.name.split(".")[0] == "diptych":
@@ -9,4 +11,4 @@ except ModuleNotFoundError as error:
         f"diptych.report needs {error.name}: pip install 'diptych[report]'", name=error.name
     ) from error
 
-__all__ = ["write"]
+__all__ = ["write", "write_rdx", "write_rsvc"]

@@ -13,7 +13,10 @@ PAGE = "index.html"
 RESULT = "result.npz"
 EXPLANATIONS = {"a": "explanations_a.png", "b": "explanations_b.png"}
 MAPS = "pca.png"
-OURS = frozenset({PAGE, RESULT, MAPS, *EXPLANATIONS.values()})
+CONCEPTS = "concepts.csv"
+IMPORTANCE = "similarity_importance.png"
+MCS = "mcs_vs_lasso.png"
+OURS = frozenset({PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS})
 
 
 def check_target(path: Path, overwrite: bool) -> None:

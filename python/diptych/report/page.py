@@ -1,81 +1,62 @@
-"""The page itself: everything it shows, gathered for the template, then rendered."""
+"""What every page shares: one file without any reference to another, or to a network."""
 
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from importlib.metadata import version
 from importlib.resources import files
 from typing import Any
 
 import jinja2
-import numpy as np
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
-from diptych.plots.projection import Projection
-from diptych.plots.style import ACCENTS, CLUSTER_COLORS, SIDES, Side, cluster_color
-from diptych.rdx.results import Explanations, RDXResult
-from diptych.report import tables, words
-from diptych.report.maps import Shown, map_data
-from diptych.report.probe import Probes, encode
-from diptych.report.thumbnails import Sheets
+from diptych.report import words
+
+_FOLDER = files("diptych.report") / "templates"
+_STYLE = "style.css"
 
 
-@dataclass
-class Material:
-    """What a page is made from, beside the result.
+def render(
+    template: str,
+    context: dict[str, Any],
+    *,
+    data: Any,
+    style: str | None = None,
+    script: str,
+    libraries: Iterable[str] = (),
+    evaluates: bool = False,
+) -> bytes:
+    """Return a page as UTF-8.
 
-    Attributes:
-        title: Title of the page.
-        command: Shell command that repeats the comparison, or None for the Python call.
-        shown: Items of the maps.
-        names: n item names, or None for "item 17".
-        labels: n labels, or None.
-        projections: Both maps, or None without embeddings.
-        probes: Linear probes, a sentence why there are none, or None without labels.
-        thumbnails: Data URI of each grid item, or None without images.
-        sheets: Thumbnails for hovering, or None without images.
-        notes: Sentences about the input (unreadable images, absent embeddings).
+    A content security policy in the page forbids every connection and every script but the page's own,
+    which it names by their hashes.
+
+    Args:
+        template: Name of a template that extends ``base.html.j2``.
+        context: What the template shows; everything is escaped.
+        data: What the page's script reads, as JSON.
+        style: Name of a stylesheet of its own, beside the one that all pages share.
+        script: Name of the page's script.
+        libraries: Texts of scripts that run before it.
+        evaluates: Whether a library compiles text as a program, which the policy then allows.
     """
-
-    title: str
-    command: str | None
-    shown: Shown
-    names: list[str] | None = None
-    labels: list[str] | None = None
-    projections: tuple[Projection, Projection] | None = None
-    probes: Probes | str | None = None
-    thumbnails: dict[int, str] | None = None
-    sheets: Sheets | None = None
-    notes: list[str] = field(default_factory=list)
-
-    def name(self, item: int) -> str:
-        """How an item is called."""
-        return f"item {item}" if self.names is None else self.names[item]
-
-
-def render(result: RDXResult, material: Material) -> bytes:
-    """Return the page as UTF-8: one file without any reference to another, or to a network.
-
-    A content security policy in the page forbids every connection and every script but the page's
-    own two, which it names by their hashes.
-    """
-    folder = files("diptych.report") / "templates"
-    script = (folder / "page.js").read_text("utf-8")
-    plotly = get_plotlyjs().replace("\r\n", "\n") if material.projections is not None else ""
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_read),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters |= {"percent": words.percent, "decimal": words.decimal}
-    template = environment.from_string((folder / "index.html.j2").read_text("utf-8"))
-    page = template.render(
-        **_context(result, material),
-        style=Markup((folder / "style.css").read_text("utf-8")),
-        script=Markup(script),
-        plotly=Markup(plotly),
-        script_hashes=[_hash(text) for text in (plotly, script) if text],
-        data=Markup(embedded_json(_page_data(result, material))),
+    scripts = [*(text.replace("\r\n", "\n") for text in libraries), _read(script)]
+    page = environment.get_template(template).render(
+        **context,
+        style=Markup("".join(_read(name) for name in (_STYLE, style) if name)),
+        scripts=[Markup(text) for text in scripts],
+        script_hashes=[_hash(text) for text in scripts],
+        evaluates=evaluates,
+        data=Markup(embedded_json(data)),
     )
     # Undecodable bytes in a file name reach Python as lone surrogates, which UTF-8 cannot hold.
     return page.encode("utf-8", "replace")
@@ -87,114 +68,14 @@ def embedded_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def all_versions(packages: Iterable[str], result: dict[str, str]) -> dict[str, str]:
+    """Versions of the software that made a page, then of that which made the result."""
+    return {**{name: version(name) for name in packages}, **result}
+
+
+def _read(name: str) -> str:
+    return (_FOLDER / name).read_text("utf-8")
+
+
 def _hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(script.encode("utf-8")).digest()).decode("ascii")
-
-
-def _context(result: RDXResult, material: Material) -> dict[str, Any]:
-    return {
-        "title": material.title,
-        "names": result.names,
-        "n": result.n,
-        "accents": ACCENTS,
-        "finding": words.finding(result),
-        "facts": _facts(result),
-        "notes": material.notes,
-        "has_maps": material.projections is not None,
-        "has_groups": bool(result.a.grids or result.b.grids),
-        "shown": material.shown,
-        "wings": [
-            _wing(side, direction, material) for side, direction in zip(SIDES, result.directions, strict=True)
-        ],
-        "label_counts": tables.label_counts(result, material.labels),
-        "probes": tables.probes(result, material.probes),
-        "no_probes": material.probes if isinstance(material.probes, str) else None,
-        "hover": None if material.sheets is None else len(material.sheets.items),
-        "parameters": vars(result.parameters),
-        "versions": _versions(result),
-        "seconds": result.seconds,
-        "command": material.command or words.python_call(result),
-        "from_shell": material.command is not None,
-    }
-
-
-def _facts(result: RDXResult) -> list[tuple[str, str, str]]:
-    """(name, value, meaning) of the figures at the head of the page."""
-    first, second = result.names
-    return [
-        ("Items", f"{result.n:,}", "compared in both"),
-        ("Linear CKA", words.decimal(result.cka, 3), "overall likeness; 1 is the same"),
-        (
-            "Mutual 10-NN",
-            words.decimal(result.mutual_knn, 3),
-            "share of nearest neighbors in common",
-        ),
-        (f"BSR of {first}", words.decimal(result.a.bsr, 3), f"pairs closer in {first}"),
-        (f"BSR of {second}", words.decimal(result.b.bsr, 3), f"pairs closer in {second}"),
-    ]
-
-
-def _wing(side: Side, direction: tuple[str, str, Explanations], material: Material) -> dict[str, Any]:
-    name, other, explanations = direction
-    return {
-        "side": side,
-        "name": name,
-        "other": other,
-        "bsr": explanations.bsr,
-        "raw_bsr": explanations.raw_bsr,
-        "notes": explanations.notes,
-        "cards": [_card(side, number, explanations, material) for number in range(len(explanations.grids))],
-    }
-
-
-def _card(side: Side, number: int, explanations: Explanations, material: Material) -> dict[str, Any]:
-    grid = explanations.grids[number].tolist()
-    labels = material.labels
-    return {
-        "id": f"{side}-{number + 1}",
-        "index": number,
-        "color": cluster_color(number),
-        "bsr": float(explanations.bsr_per_grid[number]),
-        "affinity": float(explanations.mean_affinity[number]),
-        "cluster": int(np.count_nonzero(explanations.labels == number)),
-        "columns": int(np.ceil(np.sqrt(len(grid)))),
-        "mix": None if labels is None else words.label_mix([labels[item] for item in grid]),
-        "tiles": [
-            {
-                "item": item,
-                "name": material.name(item),
-                "label": None if labels is None else labels[item],
-                "uri": None if material.thumbnails is None else Markup(material.thumbnails[item]),
-                "seed": position == 0,
-            }
-            for position, item in enumerate(grid)
-        ],
-    }
-
-
-def _page_data(result: RDXResult, material: Material) -> dict[str, Any]:
-    shown = material.shown.items
-    data = map_data(result, material.projections, material.shown)
-    data["representations"] = list(result.names)
-    data["palette"] = list(CLUSTER_COLORS)
-    data["names"] = None if material.names is None else [material.names[i] for i in shown.tolist()]
-    data["labels"] = data["sheets"] = None
-    if material.labels is not None:
-        classes, codes = encode(material.labels)
-        data["labels"] = {"classes": classes, "codes": codes[shown].tolist()}
-    if material.sheets is not None:
-        sheets = material.sheets
-        data["sheets"] = {
-            "uris": sheets.uris,
-            "items": sheets.items.tolist(),
-            "cell": sheets.cell,
-            "size": sheets.size,
-            "columns": sheets.columns,
-            "perSheet": sheets.per_sheet,
-        }
-    return data
-
-
-def _versions(result: RDXResult) -> dict[str, str]:
-    page = {name: version(name) for name in ("plotly", "jinja2", "pillow", "scikit-learn")}
-    return {**page, **result.versions}

@@ -51,9 +51,14 @@ def grid_thumbnails(images: Images, items: Iterable[int]) -> dict[int, str]:
     wanted = list(dict.fromkeys(items))
     side = _GRID_SIDE if len(wanted) <= _MANY_GRID_ITEMS else _GRID_SIDE * 3 // 5
     return {
-        item: _data_uri(_flat(_fitted(picture, side)), lossless=max(picture.shape[:2]) <= side // 2)
+        item: thumbnail(picture, side)
         for item, picture in zip(wanted, _read_all(images, wanted), strict=True)
     }
+
+
+def thumbnail(picture: NDArray[np.uint8], side: int) -> str:
+    """Data URI of a picture, at most ``side`` pixels wide and high; exact where it is half as small."""
+    return _data_uri(_flat(_fitted(picture, side)), lossless=max(picture.shape[:2]) <= side // 2)
 
 
 def make_sheets(images: Images, items: NDArray[np.int64], advance: Callable[[float], Any]) -> Sheets | None:

@@ -4,10 +4,12 @@ Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable 
 (arXiv 2503.15699).
 """
 
+from diptych.rsvc.collages import Collages, chosen_concepts, collages, lacking, top_patches
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
 from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
 from diptych.rsvc.inputs import ClassPatches
 from diptych.rsvc.method import compare, compare_classes
+from diptych.rsvc.neurons import NeuronContribution, neuron_contribution
 from diptych.rsvc.regression import ConceptRegression, predict
 from diptych.rsvc.replacement import Replacement, replacement_test
 from diptych.rsvc.results import RSVCResult
@@ -19,23 +21,30 @@ from diptych.rsvc.sweep import sweep
 __all__ = [
     "ClassPatches",
     "ClassRow",
+    "Collages",
     "ConceptRegression",
     "Concepts",
+    "NeuronContribution",
     "RSVCResult",
     "Replacement",
     "RunResult",
+    "chosen_concepts",
+    "collages",
     "compare",
     "compare_classes",
     "concept_integrated_gradients",
     "extract",
     "extract_many",
+    "lacking",
     "layerwise",
     "max_similarity",
     "mean_importance",
+    "neuron_contribution",
     "predict",
     "predicted_similarity",
     "refit",
     "replacement_test",
     "run",
     "sweep",
+    "top_patches",
 ]

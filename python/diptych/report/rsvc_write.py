@@ -1,0 +1,169 @@
+"""Writing the report of an RSVC comparison, of one class or of many."""
+
+import base64
+import io
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from diptych._progress import Stages
+from diptych.ops import _checks
+from diptych.plots import mcs_vs_lasso, similarity_importance
+from diptych.plots.collage import PatchSource
+from diptych.report.folder import CONCEPTS, IMPORTANCE, MCS, PAGE, RESULT, check_target, whole_folder
+from diptych.report.rsvc_cards import Pair, card, class_material
+from diptych.report.rsvc_concepts import Overview, entries, overview
+from diptych.report.rsvc_page import Material, render
+from diptych.rsvc.collages import SHOWN
+from diptych.rsvc.results import RSVCResult
+
+Results = RSVCResult | Mapping[Any, RSVCResult]
+
+_COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
+_DPI = 120
+# Patches are shown at most this many pixels wide and high; fewer where there are many.
+_SIDE, _SMALL_SIDE, _MANY_CARDS = 96, 64, 16
+
+
+def write_rsvc(
+    results: Results,
+    path: str | os.PathLike[str],
+    *,
+    patches: PatchSource | Mapping[Any, PatchSource] | None = None,
+    activations: Pair | Mapping[Any, Pair] | None = None,
+    figures: Mapping[str, Figure] | None = None,
+    shown: int = SHOWN,
+    command: str | None = None,
+    overwrite: bool = False,
+    title: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Make a folder with a page that shows what two networks' concepts have in common, and what not.
+
+    The folder holds ``index.html`` (one file that needs nothing else, and no network), ``concepts.csv`` with
+    the numbers of every concept, ``result.npz`` of a single result, and PNG figures. The concepts shown are
+    those of :func:`diptych.rsvc.chosen_concepts`, of each network over all classes.
+
+    Args:
+        results: A comparison, or those of many classes by name; a mapping may load its results when they are
+            asked for, which is up to four times each.
+        path: The folder to make.
+        patches: Pictures of the patches that similarity was measured on, row by row of
+            ``coefficients_1``: an array (m, h, w) or (m, h, w, c), uint8 or float in [0, 1], anything indexed
+            by patch (:class:`diptych.plots.Crops`), or a function of the index. Of many classes these by
+            class. Only those that are shown are asked for; without any, their numbers are shown.
+        activations: ((m, d1), (m, d2)) activations of both networks on these patches; of many classes these
+            by class. With them the page shows which neurons a concept is told from. The results need their
+            regressions.
+        figures: More figures by title: layer matrices, sweeps.
+        shown: Most concepts of each network that get a card.
+        command: The shell command that repeats the comparison; the page shows the Python call without it.
+        overwrite: Replace an earlier report; other folders are never replaced.
+        title: Title of the page; by default the names of the networks.
+        progress: Show a progress bar where it takes longer than two seconds.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: ``path`` exists and is not to be replaced.
+        TypeError: Not results, or a picture that is neither uint8 nor float.
+        ValueError: No results, results of other networks, pictures or activations that do not fit them.
+    """
+    target = Path(path)
+    check_target(target, overwrite)
+    _checks.integer("shown", shown, 1)
+    with Stages(_COSTS, enabled=progress) as stages:
+        stages.enter("concepts")
+        found = overview(results)
+        for name, given in (("patches", patches), ("activations", activations)):
+            _check_classes(name, given, found)
+        first, second = (each.name for each in found.networks)
+        material = Material(title or f"{first} and {second}", command)
+        with whole_folder(target, overwrite) as folder:
+            stages.enter("patches")
+            material.cards = _cards(results, found, shown, patches, activations, stages)
+            stages.enter("figures")
+            material.figures = _write_figures(folder, results, found)
+            material.more_figures = [(name, _uri(_png(each))) for name, each in (figures or {}).items()]
+            stages.enter("page")
+            _write_numbers(folder, results)
+            (folder / PAGE).write_bytes(render(found, material))
+    return target
+
+
+def _check_classes(argument: str, given: Any, found: Overview) -> None:
+    """Of many classes everything comes by class."""
+    if given is None or found.classes == [None]:
+        return
+    if not isinstance(given, Mapping):
+        raise TypeError(f"{argument}: expected a mapping by class, found {type(given).__name__}")
+    missing = [name for name in found.classes if name not in given]
+    if missing:
+        raise ValueError(f"{argument}: found none for {len(missing)} classes, {missing[0]!r} among them")
+
+
+def _cards(
+    results: Results, found: Overview, shown: int, patches: Any, activations: Any, stages: Stages
+) -> list[dict[str, Any]]:
+    """Cards of both networks, each class' result and pictures loaded once."""
+    wanted = [(place, int(row)) for place, each in enumerate(found.networks) for row in each.chosen(shown)]
+    side = _SIDE if len(wanted) <= _MANY_CARDS else _SMALL_SIDE
+    made: dict[tuple[int, int], dict[str, Any]] = {}
+    for number in sorted({int(found.networks[place].classes[row]) for place, row in wanted}):
+        label = found.classes[number]
+        if isinstance(results, RSVCResult):
+            material = class_material(None, results, patches, activations)
+        else:
+            given = (None if each is None else each[label] for each in (patches, activations))
+            material = class_material(label, results[label], *given)
+        for place, row in wanted:
+            network = found.networks[place]
+            if network.classes[row] == number:
+                made[place, row] = card(network, row, found.networks[1 - place].name, material, side)
+                stages.advance(1 / len(wanted))
+    return [made[key] for key in sorted(made, key=lambda key: made[key]["numbers"]["delta_pearson"])]
+
+
+def _write_figures(folder: Path, results: Results, found: Overview) -> dict[str, str]:
+    """Figures about all concepts, as files and as data URIs."""
+    figures: dict[str, bytes] = {}
+    if any("importance" in each.columns and each.living for each in found.networks):
+        for key, kind in (("importance", "cmcs"), ("own", "smcs")):
+            each = (result for _, result in entries(results))
+            figures[key] = _png(similarity_importance(each, similarity=kind))
+        (folder / IMPORTANCE).write_bytes(figures["importance"])
+    # Where all concepts of the other network are dead no concept has a best match.
+    if any((each.columns["mcs"] + each.columns["cmcs"] > -np.inf).any() for each in found.networks):
+        figures["mcs"] = _png(mcs_vs_lasso(result for _, result in entries(results)))
+        (folder / MCS).write_bytes(figures["mcs"])
+    return {key: _uri(png) for key, png in figures.items()}
+
+
+def _write_numbers(folder: Path, results: Results) -> None:
+    import pandas
+
+    frames = []
+    for label, result in entries(results):
+        frame = result.to_frame()
+        if label is None:
+            result.save(folder / RESULT)
+        else:
+            # Undecodable bytes in the name of a folder are lone surrogates, which pandas refuses.
+            frame.insert(0, "class", str(label).encode("utf-8", "replace").decode("utf-8"))
+        frames.append(frame)
+    pandas.concat(frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=_DPI, format="png")
+    return buffer.getvalue()
+
+
+def _uri(png: bytes) -> str:
+    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
