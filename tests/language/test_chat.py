@@ -1,6 +1,7 @@
 """Asking many questions, messages, and fields read out of answers."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -46,6 +47,27 @@ def test_an_interruption_ends_the_asking() -> None:
     with pytest.raises(KeyboardInterrupt):
         ask_many(model, QUESTIONS * 50, shown=False)
     assert len(model.asked) < 200
+
+
+def test_images_are_made_when_their_turn_comes() -> None:
+    made: list[int] = []
+
+    class Counting(Answering):
+        def ask(self, prompt: str, images: Sequence[Any] = ()) -> str:
+            return f"{prompt}: {list(images)}, {len(made)} made"
+
+    def make(number: int) -> list[int]:
+        made.append(number)
+        if number == 1:
+            raise OSError("disk gone")
+        return [number]
+
+    outcomes = ask_many(
+        Counting({}), [("one", partial(make, 0)), ("two", partial(make, 1)), ("three", [5])], shown=False
+    )
+    assert outcomes[0] == "one: [0], 1 made"
+    assert isinstance(outcomes[1], OSError)
+    assert outcomes[2] == "three: [5], 2 made"
 
 
 def test_no_questions() -> None:

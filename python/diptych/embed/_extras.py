@@ -3,11 +3,15 @@
 import importlib
 from typing import Any
 
-_NEEDED = {"models": "diptych.embed needs {} for images and models", "language": "diptych.language needs {}"}
+_NEEDED = {
+    "models": "diptych.embed needs {} for images and models",
+    "language": "diptych.language needs {}",
+    "language-local": "diptych.language.LocalChatModel needs {}",
+}
 
 
 def require(module: str, extra: str = "models") -> Any:
-    """Import a package of an extra, "models" or "language".
+    """Import a package of an extra of pyproject.toml, one of those above.
 
     Raises:
         ModuleNotFoundError: It is not installed; the message has the command that installs it.
@@ -15,9 +19,10 @@ def require(module: str, extra: str = "models") -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name != module.partition(".")[0]:
+        root = module.partition(".")[0]
+        if error.name != root:
             raise
-        package = "pillow" if module == "PIL" else module
+        package = "pillow" if root == "PIL" else root
         raise ModuleNotFoundError(
             f"{_NEEDED[extra].format(package)}: pip install 'diptych[{extra}]'",
             name=error.name,

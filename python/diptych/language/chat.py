@@ -1,13 +1,16 @@
 """Chat models: what a question is, and asking many of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from threading import Event
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 from diptych._progress import Stages
 from diptych.language.pictures import Picture, as_picture
+
+#: A prompt with its images, or with a function that makes them when their turn comes.
+Question: TypeAlias = tuple[str, Sequence[Any] | Callable[[], Sequence[Any]]]
 
 
 class ChatError(RuntimeError):
@@ -71,12 +74,7 @@ def question(prompt: str, images: Sequence[Any] = ()) -> Message:
     return Message(prompt, tuple(as_picture(image) for image in images))
 
 
-def ask_many(
-    model: ChatModel,
-    questions: Sequence[tuple[str, Sequence[Any]]],
-    *,
-    shown: bool = True,
-) -> list[str | Exception]:
+def ask_many(model: ChatModel, questions: Sequence[Question], *, shown: bool = True) -> list[str | Exception]:
     """Ask each (prompt, images), ``model.concurrency`` at a time, under a progress bar with an ETA.
 
     A question that fails leaves its error in its place and the others go on; after an error that is
@@ -84,7 +82,7 @@ def ask_many(
 
     Args:
         model: A chat model; its ``ask`` is called from threads if it has a ``concurrency`` above 1.
-        questions: Prompts with their images, which are only read when their turn comes.
+        questions: Prompts with their images; one that cannot be read or made is an error of its question.
         shown: Whether the bar is shown.
 
     Returns:
@@ -94,11 +92,11 @@ def ask_many(
     failed: list[ChatError] = []
     stop = Event()
 
-    def answer(prompt: str, images: Sequence[Any]) -> str:
+    def answer(prompt: str, images: Sequence[Any] | Callable[[], Sequence[Any]]) -> str:
         if stop.is_set():
             raise failed[0] if failed else ChatError("interrupted")
         try:
-            return model.ask(prompt, images)
+            return model.ask(prompt, images() if callable(images) else images)
         except ChatError as error:
             if error.final:
                 failed.append(error)

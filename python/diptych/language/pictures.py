@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from diptych.embed._extras import require
@@ -36,7 +37,7 @@ class Picture:
 
     def open(self) -> "Image":
         """Decode it to a Pillow image of mode RGB."""
-        module = require("PIL.Image", extra="language")
+        module = _pillow()
         image: Image = module.open(io.BytesIO(self.data)).convert("RGB")
         return image
 
@@ -82,7 +83,7 @@ def collage(images: Sequence[Any], *, columns: int | None = None, cell: int = 12
     Raises:
         ValueError: No images, or a size that is not positive.
     """
-    module = require("PIL.Image", extra="language")
+    module = _pillow()
     if len(images) == 0:
         raise ValueError("images: expected at least one picture for a collage, found none")
     columns = math.ceil(math.sqrt(len(images))) if columns is None else columns
@@ -105,7 +106,7 @@ def collage(images: Sequence[Any], *, columns: int | None = None, cell: int = 12
 
 def _as_rgb(image: Any) -> "Image":
     """Decode to a Pillow image of mode RGB that is the caller's to change."""
-    module = require("PIL.Image", extra="language")
+    module = _pillow()
     if isinstance(image, module.Image):
         return to_rgb(image).copy()
     if isinstance(image, (str, os.PathLike)):
@@ -122,3 +123,8 @@ def _as_rgb(image: Any) -> "Image":
             f"images: expected Pillow images, uint8 arrays or paths, found {type(image).__name__}"
         )
     return array_to_rgb(image)
+
+
+def _pillow() -> Any:
+    require("PIL", extra="language")
+    return import_module("PIL.Image")

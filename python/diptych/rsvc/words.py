@@ -1,10 +1,10 @@
 """A concept put in words by a vision-language model: what two collages of patches show (Sec. 3.5.5)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diptych.language import ChatModel, ask_many, parse_fields
+from diptych.language import ChatModel, Question, ask_many, parse_fields
 
 _FIELDS = ("IC1", "IC2", "Similarity", "Difference", "Semantic difference")
 
@@ -88,7 +88,10 @@ def describe(model: ChatModel, ic1: Any, ic2: Any) -> Description:
 
 
 def describe_many(
-    model: ChatModel, collages: Sequence[tuple[Any, Any]], *, shown: bool = True
+    model: ChatModel,
+    collages: Sequence[tuple[Any, Any] | Callable[[], tuple[Any, Any]]],
+    *,
+    shown: bool = True,
 ) -> list[Description]:
     """Ask about many concepts, several at a time, under a progress bar with an ETA.
 
@@ -96,10 +99,11 @@ def describe_many(
 
     Args:
         model: A chat model; wrap it in :class:`diptych.language.Cached` to ask nothing twice.
-        collages: (IC1, IC2) of each concept.
+        collages: (IC1, IC2) of each concept, or a function that makes them when their turn comes.
         shown: Whether the bar is shown.
     """
-    outcomes = ask_many(model, [(PROMPT, pair) for pair in collages], shown=shown)
+    questions: list[Question] = [(PROMPT, pair) for pair in collages]
+    outcomes = ask_many(model, questions, shown=shown)
     return [
         read(outcome)
         if isinstance(outcome, str)
