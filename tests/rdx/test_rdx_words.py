@@ -79,9 +79,7 @@ def test_one_grid_that_fails_does_not_stop_the_others() -> None:
 
 
 def test_images_that_are_none() -> None:
-    with pytest.raises(
-        TypeError, match="images: expected pictures by item, or a function .*, found int"
-    ):
+    with pytest.raises(TypeError, match="images: expected pictures by item, or a function"):
         words.describe(Answering(), comparison([[0]], []), 7)
 
 
