@@ -101,10 +101,11 @@ class Secret:
         """What to send with each question."""
         return {} if self._header is None else {"Authorization": self._header}
 
-    def hidden(self, text: str) -> str:
-        """A text, as of a server that repeats what it was sent, without the secret."""
+    def hidden(self, text: str, *, least: int = 1) -> str:
+        """A text, as of a server that repeats what it was sent, without secrets of ``least`` characters."""
         for secret in self._hidden:
-            text = text.replace(secret, "***")
+            if len(secret) >= least:
+                text = text.replace(secret, "***")
         return text
 
     def __repr__(self) -> str:

@@ -28,6 +28,8 @@ _PASSING = frozenset([408, 429])
 _FINAL = frozenset([401, 402, 403, 404])
 
 _SHOWN = 300
+# A shorter key ("EMPTY", "ollama") may well be a word of an answer.
+_KEY_LENGTH = 16
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 60.0
 
 
@@ -169,32 +171,35 @@ class OpenAICompatible:
         except self._http.TimeoutException:
             return _Failure(f"no answer within {self._client.timeout.read:g} seconds")
         except self._http.TransportError as error:
-            return _Failure(f"no connection: {error or type(error).__name__}")
+            return _Failure(f"no connection: {self._said(str(error)) or type(error).__name__}")
         except self._http.HTTPError as error:
-            return _Failure(str(error) or type(error).__name__, passing=False)
+            return _Failure(self._said(str(error)) or type(error).__name__, passing=False)
         status = reply.status_code
         if not reply.is_success:
             return _Failure(
-                f"status {status}: {_server_message(reply)}",
+                f"status {status}: {self._said(_server_message(reply))}",
                 status,
                 passing=status in _PASSING or status >= 500,
                 wait=_retry_after(reply.headers.get("Retry-After")),
             )
         kind = reply.headers.get("Content-Type", "nothing").partition(";")[0].strip().lower()
         if kind != "application/json" and not kind.endswith("+json"):
-            return _Failure(f"expected JSON, found {kind}: {_cut(reply.text)}", status, passing=False)
+            return _Failure(f"expected JSON, found {kind}: {self._said(reply.text)}", status, passing=False)
         try:
-            return _answer(reply.json())
+            return self._secret.hidden(_answer(reply.json()), least=_KEY_LENGTH)
         except (ValueError, RecursionError) as error:
-            return _Failure(f"{error} in {_cut(reply.text)}", status, passing=False)
+            return _Failure(f"{self._said(str(error))} in {self._said(reply.text)}", status, passing=False)
+
+    def _said(self, text: str) -> str:
+        """What a server says, cut after what is secret in it was hidden."""
+        return _cut(self._secret.hidden(text))
 
     def _error(self, failure: _Failure, attempts: int, wait: float) -> ChatError:
-        said = self._secret.hidden(failure.reason)
         tries = f" after {attempts} attempts" if attempts > 1 else ""
         if failure.passing and attempts <= self._retries:
             tries += f" (it asks to wait {wait:.0f} seconds, patience={self._patience:g})"
         return ChatError(
-            f"{self._endpoint}: no answer from {self.model}{tries}: {said}",
+            f"{self._endpoint}: no answer from {self.model}{tries}: {failure.reason}",
             status=failure.status,
             final=failure.status in _FINAL,
         )
@@ -231,12 +236,12 @@ def _answer(reply: Any) -> str:
     if isinstance(content, str) and content.strip():
         return content
     if message.get("refusal"):
-        raise ValueError(f"the model refuses: {_cut(str(message['refusal']))}")
+        raise ValueError(f"the model refuses: {message['refusal']}")
     raise ValueError("expected a text in choices[0].message.content, found none")
 
 
 def _server_message(reply: "httpx.Response") -> str:
-    """What the server says of an error, cut."""
+    """What the server says of an error."""
     if reply.is_redirect:
         return "a redirect, which is not followed: give the address it leads to"
     try:
@@ -245,7 +250,7 @@ def _server_message(reply: "httpx.Response") -> str:
         said = said.get("message", said) if isinstance(said, dict) else said
     except (ValueError, AttributeError, RecursionError):
         said = reply.text
-    return _cut(said if isinstance(said, str) else json.dumps(said)) or reply.reason_phrase
+    return (said if isinstance(said, str) else json.dumps(said)).strip() or reply.reason_phrase
 
 
 def _cut(text: str) -> str:
