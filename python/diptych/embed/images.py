@@ -67,6 +67,8 @@ class Unreadable:
 class _Reader(Protocol):
     """Where pictures come from."""
 
+    paths: list[Path] | None
+
     def read(self, item: int) -> "Image":
         """Return one picture in RGB."""
 
@@ -101,6 +103,12 @@ class ImageSet:
     def __repr__(self) -> str:
         classes = "" if self.classes is None else f", {len(self.classes)} classes"
         return f"ImageSet({len(self)} images{classes})"
+
+    @property
+    def files(self) -> list[Path] | None:
+        """The n files, or None where the images are no files."""
+        paths = self._reader.paths
+        return None if paths is None else [paths[item] for item in self._items.tolist()]
 
     def read(self, item: int) -> "Image":
         """Read one image as a Pillow image of mode RGB.
@@ -334,6 +342,7 @@ class _Files:
     """Pictures that are a file each."""
 
     def __init__(self, paths: list[Path]) -> None:
+        self.paths: list[Path] | None = paths
         self._paths = paths
 
     def read(self, item: int) -> "Image":
@@ -349,6 +358,8 @@ class _Files:
 
 class _Pixels:
     """Pictures that are arrays, tensors or Pillow images."""
+
+    paths: list[Path] | None = None
 
     def __init__(self, picture: Callable[[int], Any]) -> None:
         self._picture = picture

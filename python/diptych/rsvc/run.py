@@ -25,7 +25,7 @@ from diptych.embed import (
 from diptych.embed.activations import Precision
 from diptych.embed.checkpoints import weights_hash
 from diptych.embed.images import ImagesLike
-from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, resolve_layers
+from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, one_layer
 from diptych.ops import _checks
 from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
@@ -135,7 +135,7 @@ def run(
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),
-        layers=(_one_layer(first, layer_1, "layer_1"), _one_layer(second, layer_2, "layer_2")),
+        layers=(one_layer(first, layer_1, "layer_1"), one_layer(second, layer_2, "layer_2")),
         images=open_images(images),
         counts=(int(images_per_class), int(eval_images_per_class)),
         options=options,
@@ -326,18 +326,6 @@ def _check_folder(folder: Path, resume: bool) -> None:
             f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
             "another folder"
         )
-
-
-def _one_layer(model: ImageModel, layer: str, name: str) -> str:
-    if not isinstance(layer, str):
-        raise TypeError(f"{name}: expected the name of a layer, found {layer!r}")
-    try:
-        found = resolve_layers(model, layer)
-    except ValueError as error:
-        raise ValueError(f"{name}: {model.name}: {error}") from error
-    if len(found) > 1:
-        raise ValueError(f"{name}: expected one layer, found the set {layer!r} of {len(found)}")
-    return found[0]
 
 
 def _has_head(model: ImageModel, layer: str) -> bool:
