@@ -37,6 +37,9 @@ from diptych.rsvc.selection import ClassImages, Indices, choose_images, members,
 # Fewest images of a class that concepts are extracted from.
 _LEAST_IMAGES = 5
 
+# Folder of activations in that of the run.
+_STORE = "activations"
+
 
 def run(
     model_1: ImageModel | str,
@@ -144,7 +147,7 @@ def run(
             "batch_size": batch_size,
             "device": device,
             "precision": precision,
-            "store": folder / "activations" if cache is None else Path(cache),
+            "store": folder / _STORE if cache is None else Path(cache),
             "workers": workers,
             "progress": progress,
         },
@@ -226,6 +229,7 @@ class _Plan:
     names: list[str]  #: of all logits
     chosen: list[ClassImages]
     skipped: list[ClassRow]
+    silent: int  #: classes that neither network predicts
     labels: Indices | None  #: the class of each image in the numbers of the logits, if that is known
     unreadable: Unreadable
 
@@ -261,7 +265,8 @@ def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequen
                 seed=job.options.seed,
             )
         )
-    return _Plan(names, chosen, skipped, labels, logits[0].unreadable)
+    silent = 0 if classes is not None else len(names) - len(chosen) - len(skipped)
+    return _Plan(names, chosen, skipped, silent, labels, logits[0].unreadable)
 
 
 def _patches(job: _Job, plan: _Plan) -> Patches:
@@ -297,6 +302,8 @@ def _gathered(job: _Job, plan: _Plan) -> RunResult:
         for name, layer, head in zip(job.called, job.layers, job.heads(), strict=True)
         if head is None
     ]
+    if plan.silent:
+        notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     rows.sort(key=lambda row: row.number)
     return RunResult(job.folder, job.called, rows, concepts, len(job.images), plan.unreadable.reasons, notes)
 
@@ -317,14 +324,17 @@ def _check_folder(folder: Path, resume: bool) -> None:
     """Refuse a folder of something else before any work."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: expected a folder, found a file")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
     if not (folder / JOB).is_file():
-        raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
-    if (folder / RUN).is_file() and not resume:
+        if folder.exists() and any(path.name != _STORE for path in folder.iterdir()):
+            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
+    elif not resume and (folder / RUN).is_file():
         raise FileExistsError(
             f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
             "another folder"
+        )
+    elif not resume:
+        raise FileExistsError(
+            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
         )
 
 
