@@ -154,36 +154,5 @@ def gemm_rate(dtype):
     return 2 * 2000**3 / min(timed(lambda: torch.mm(a, a, out=out)) for _ in range(5))
 
 
-def test_fixed_cost(benchmark, recorder):
-    """A call on a tiny problem: what is not arithmetic."""
-    x, y = gaussian(20, 4, 1, 0.0, nonzero=2)
-    theirs = Lasso(alpha=0.1, fit_intercept=False, tol=TOL)
-    x_f, y_f = np.asfortranarray(x), np.ascontiguousarray(y[:, 0])
-    calls = 200
-
-    def many(call):
-        for _ in range(calls):
-            call()
-
-    times, baselines = race(
-        benchmark,
-        lambda: many(lambda: ops.lasso(x, y, 0.1)),
-        {"scikit-learn": lambda: many(lambda: theirs.fit(x_f, y_f))},
-        7,
-    )
-    own = {key: value / calls for key, value in spread(times).items()}
-    seconds = float(np.percentile(baselines["scikit-learn"], 20)) / calls
-    recorder.add(
-        op="lasso, fixed cost of a call",
-        shape="n=20 p=4 t=1",
-        dtype="float64",
-        backend=ops.last_backend(),
-        **own,
-        baseline="scikit-learn",
-        baseline_p20_s=seconds,
-        ratio=seconds / own["p20_s"],
-    )
-
-
 def test_threads_are_two():
     assert torch.get_num_threads() == 2, "the figures are for two threads: set OMP_NUM_THREADS=2"

@@ -146,23 +146,5 @@ def test_loss_and_gradient(benchmark, recorder, limits):
     )
 
 
-def test_fixed_cost(benchmark, recorder):
-    x, y = (z.numpy() for z in data(16, 4))
-
-    def hundred():
-        for _ in range(100):
-            ops.linear_cka(x, y)
-
-    times, _ = race(benchmark, hundred, {}, 20)
-    recorder.add(
-        op="linear_cka, fixed cost",
-        shape="n=16 d=4",
-        dtype="float32",
-        backend=ops.last_backend(),
-        **{key: value / 100 for key, value in spread(times).items()},
-    )
-    assert np.percentile(times, 20) / 100 <= 30e-6
-
-
 def test_threads_are_two():
     assert torch.get_num_threads() == 2, "the figures are for two threads: set OMP_NUM_THREADS=2"

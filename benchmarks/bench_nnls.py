@@ -20,7 +20,6 @@ Run: OMP_NUM_THREADS=2 pytest benchmarks/bench_nnls.py
 """
 
 import json
-import time
 
 import numpy as np
 import pytest
@@ -119,27 +118,6 @@ def test_nnls(benchmark, recorder, limits, kind, n, d, k, dtype, rows, rounds):
     if k == 10:
         assert ratios["scipy per row"] >= 30
         assert ratios["scipy per row after one QR"] >= 12
-
-
-@pytest.mark.parametrize("kind", ["numpy", "torch"])
-def test_fixed_cost(recorder, kind):
-    a, w = np.ones((3, 4), np.float32), np.eye(2, 4, dtype=np.float32)
-    if kind == "torch":
-        a, w = torch.from_numpy(a), torch.from_numpy(w)
-    calls, times = 500, []
-    for _ in range(11):
-        start = time.perf_counter()
-        for _ in range(calls):
-            ops.nnls(a, w)
-        times.append((time.perf_counter() - start) / calls)
-    recorder.add(
-        op=f"nnls, fixed cost of a call, {kind}",
-        shape="n=3 d=4 k=2",
-        dtype="float32",
-        backend=ops.last_backend(),
-        **spread(times),
-    )
-    assert spread(times)["p20_s"] <= 30e-6
 
 
 def test_threads_are_two():

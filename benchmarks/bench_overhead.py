@@ -21,6 +21,7 @@ import sklearn.cluster
 import sklearn.linear_model
 import sklearn.metrics
 import sklearn.neighbors
+import torch
 
 from conftest import spread
 from diptych import ops
@@ -35,6 +36,7 @@ DISTANCES = ops.pairwise_distances(X)
 RANKS = ops.neighbor_ranks(X), ops.neighbor_ranks(Y)
 AFFINITY = ops.difference_affinity(*RANKS)[0]
 LABELS = np.repeat([0, 1], 4)
+X_TORCH, W_TORCH = torch.from_numpy(X), torch.from_numpy(W)
 
 
 def biased(a, b):
@@ -116,6 +118,7 @@ CALLS_OF = {
         lambda: [scipy.optimize.nnls(W.T, row) for row in X],
         True,
     ),
+    "nnls, torch": (lambda: ops.nnls(X_TORCH, W_TORCH), None, True),
     "lasso": (
         lambda: ops.lasso(X, Y, 0.1),
         lambda: [sklearn.linear_model.Lasso(0.1, fit_intercept=False).fit(X, y).coef_ for y in Y.T],

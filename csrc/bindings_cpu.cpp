@@ -11,6 +11,7 @@
 #include "bindings/knn.hpp"
 #include "bindings/correlation.hpp"
 #include "bindings/nnls.hpp"
+#include "bindings/nonnegative_descent.hpp"
 #include "bindings/lasso.hpp"
 #include "bindings/hsic.hpp"
 #include "bindings/packed.hpp"
@@ -238,6 +239,7 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_correlation<float>(m, &Operations::correlation_f32, &Operations::average_ranks_f32);
   diptych::bindings::bind_correlation<double>(m, &Operations::correlation_f64, &Operations::average_ranks_f64);
   diptych::bindings::bind_nnls(m);
+  diptych::bindings::bind_nonnegative_descent(m);
   diptych::bindings::bind_gather_columns<float>(m, &Operations::gather_columns_f32);
   diptych::bindings::bind_gather_columns<double>(m, &Operations::gather_columns_f64);
   diptych::bindings::bind_lasso<float>(m, &Operations::lasso_f32, &Operations::lasso_small_f32);

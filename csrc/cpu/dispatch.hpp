@@ -273,6 +273,14 @@ struct Operations {
   Nnls<float> nnls_f32;
   Nnls<double> nnls_f64;
 
+  // Sweeps of core/nonnegative_descent.hpp over h (problems, k, m), in place: gram (problems, k, k), p as h, k
+  // of at most kMaxAtoms. A coordinate whose diagonal entry is 0 stays.
+  template <class F>
+  using NonnegativeDescent = void (*)(const F* gram, const F* p, std::int64_t problems, int k,
+                                      std::int64_t m, int sweeps, F* h, int threads);
+  NonnegativeDescent<float> nonnegative_descent_f32;
+  NonnegativeDescent<double> nonnegative_descent_f64;
+
   // Problems side by side: number i has the features starts[i] .. starts[i+1] of gradient and coefficients
   // and the Gram matrix gram[i], which several may share (see core/lasso_problem.hpp).
   template <class F>

@@ -138,6 +138,10 @@ void nnls(const F* a, const F* w, std::int64_t n, std::int64_t d, int k, const i
           std::int64_t* report, int threads);
 
 template <class F>
+void nonnegative_descent(const F* gram, const F* p, std::int64_t problems, int k, std::int64_t m, int sweeps,
+                         F* h, int threads);
+
+template <class F>
 void lasso(const F* const* gram, const std::int64_t* starts, std::int64_t problems, const double* alpha,
            const double* tolerance, const double* residual, double* gradient, double* coefficients,
            std::int32_t* passes, int max_passes, int threads);

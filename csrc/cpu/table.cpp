@@ -31,6 +31,7 @@ const Operations table = {
     correlation<float>,        correlation<double>,
     average_ranks<float>,      average_ranks<double>,
     nnls<float>,               nnls<double>,
+    nonnegative_descent<float>, nonnegative_descent<double>,
     lasso<float>,              lasso<double>,
     gather_columns<float>,     gather_columns<double>,
     lasso_small<float>,        lasso_small<double>,

@@ -12,10 +12,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import embed, estimators, ops, plots, rdx, report, rsvc
+    from diptych import embed, estimators, language, ops, plots, rdx, report, rsvc
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "build_info", "embed", "estimators", "ops", "plots", "rdx", "report", "rsvc"]
+__all__ = [
+    "__version__",
+    "build_info",
+    "embed",
+    "estimators",
+    "language",
+    "ops",
+    "plots",
+    "rdx",
+    "report",
+    "rsvc",
+]
 
 
 def build_info() -> dict[str, Any]:

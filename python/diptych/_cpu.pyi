@@ -233,6 +233,9 @@ def nnls(
     limits: tuple[int, int, int],
     threads: int,
 ) -> tuple[int, int]: ...
+def nonnegative_descent(
+    gram: NDArray[Any], products: NDArray[Any], factor: NDArray[Any], sweeps: int, threads: int
+) -> None: ...
 def center(
     x: NDArray[Any], per_column: bool, out: NDArray[Any], squares: NDArray[Any], threads: int
 ) -> float: ...

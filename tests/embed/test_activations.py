@@ -261,6 +261,23 @@ def test_mixed_precision_is_close_and_kept_in_float32(precision: Any) -> None:
         assert np.linalg.norm(half[layer] - full[layer]) < 0.05 * np.linalg.norm(full[layer])
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_a_network_in_another_precision_takes_images_in_it(dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3))
+    expected = activations(small(module), PIXELS, "0")["0"]
+    found = activations(small(module.to(dtype)), PIXELS, "0", proposals=None)["0"]
+    assert found.dtype == np.float32
+    # Eight bits of mantissa, averaged over places.
+    np.testing.assert_allclose(found, expected, atol=0.02 if dtype == torch.bfloat16 else 1e-6)
+
+
+def test_proposals_in_mixed_precision() -> None:
+    found = activations(resnet(), PIXELS[:2], "embedding", proposals=PatchGrid(), precision="bfloat16")
+    full = activations(resnet(), PIXELS[:2], "embedding", proposals=PatchGrid())
+    assert np.linalg.norm(found["embedding"] - full["embedding"]) < 0.05 * np.linalg.norm(full["embedding"])
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
 def test_a_gpu_agrees(precision: Any) -> None:

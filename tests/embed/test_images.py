@@ -97,7 +97,8 @@ def test_a_torch_data_set_of_pillow_images_arrays_and_tensors() -> None:
     images = open_images(Dataset(pictures))
     for item in range(4):
         np.testing.assert_array_equal(np.asarray(images.read(item)), array)
-    assert images.labels is None
+    assert images.labels is not None
+    assert images.labels.tolist() == [0, 1, 2, 3]
     dataset: Any = Dataset(pictures)
     dataset.targets, dataset.classes = [1, 0, 1, 1], ["cat", "dog"]
     images = open_images(dataset)
@@ -105,7 +106,50 @@ def test_a_torch_data_set_of_pillow_images_arrays_and_tensors() -> None:
     assert images.labels.tolist() == [1, 0, 1, 1]
     assert images.classes == ("cat", "dog")
     dataset.targets = [{"boxes": 3}] * 4
-    assert open_images(dataset).labels is None
+    labels = open_images(dataset).labels
+    assert labels is not None
+    assert labels.tolist() == [0, 1, 2, 3]
+
+
+def test_labels_of_pairs_are_noted_while_images_are_read() -> None:
+    reads = []
+
+    class Pairs(Dataset):
+        def __getitem__(self, item: int) -> Any:
+            reads.append(item)
+            if item == 1:
+                raise ValueError("damaged")
+            return self.pictures[item], torch.tensor(item + 5)
+
+    images = open_images(Pairs([RNG.integers(0, 256, (7, 6), dtype=np.uint8)] * 4))
+    images.fingerprint()
+    assert sorted(reads) == [0, 1, 2, 3]
+    labels = images.labels
+    assert labels is not None
+    assert labels.tolist() == [5, -1, 7, 8]
+    assert sorted(reads) == [0, 1, 1, 2, 3]
+    part = images.take([3, 0]).labels
+    assert part is not None
+    assert part.tolist() == [8, 5]
+
+
+@pytest.mark.parametrize("label", [None, 0.5, "cat", {"boxes": 3}, [[1], [2, 3]], True, np.ones(2, int)])
+def test_labels_that_are_no_class_indices_are_none(label: Any) -> None:
+    class Pairs(Dataset):
+        def __getitem__(self, item: int) -> Any:
+            return self.pictures[item], label
+
+    assert open_images(Pairs([np.zeros((3, 3), np.uint8)])).labels is None
+
+
+def test_a_data_set_of_images_alone_has_no_labels() -> None:
+    class Alone(Dataset):
+        def __getitem__(self, item: int) -> Any:
+            return self.pictures[item]
+
+    images = open_images(Alone([np.zeros((3, 3), np.uint8)]))
+    assert images.labels is None
+    assert images.read(0).size == (3, 3)
 
 
 def test_grayscale_palette_and_deep_images_become_rgb() -> None:
@@ -161,6 +205,35 @@ def test_corrupt_files_are_named_skipped_and_counted() -> None:
         open_images("some").read(3)
     with pytest.raises(UnreadableImageError, match=r"^absent\.png: .*No such file"):
         open_images(["absent.png"]).read(0)
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError(), ImportError("avif")])
+def test_a_machine_that_fails_is_no_damaged_image(error: Exception) -> None:
+    class Failing:
+        def __len__(self) -> int:
+            return 2
+
+        def __getitem__(self, item: int) -> Any:
+            raise error
+
+    images = open_images(Failing())  # type: ignore[arg-type]
+    for work in (lambda: images.read(0), images.fingerprint, lambda: check_images(images)):
+        with pytest.raises(type(error)):
+            work()
+
+
+def test_long_looks_at_images_show_a_bar(
+    impatient: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    images = open_images(RNG.integers(0, 256, (2000, 3, 3), dtype=np.uint8))
+    images.fingerprint(progress=True)
+    assert "hashing the images" in capsys.readouterr().err
+    kept, report = check_images(images, progress=True)
+    assert len(kept) == report.n == 2000
+    assert "reading the images" in capsys.readouterr().err
+    open_images(RNG.integers(0, 256, (9, 3, 3), dtype=np.uint8)).fingerprint()
+    assert capsys.readouterr().err == ""
 
 
 def test_a_folder_of_corrupt_files_alone_is_refused() -> None:

@@ -239,6 +239,8 @@ def test_other_models_are_refused() -> None:
         load_model(bad)
     with pytest.raises(TypeError, match=r"preprocess: expected a function .* as Tiny brings none"):
         load_model(Tiny())
+    with pytest.raises(ValueError, match="input_size: expected at least 1, found 0"):
+        load_model("timm:resnet18", pretrained=False, input_size=0)
     with pytest.raises(ValueError, match="classifier: no module 'head' in Tiny"):
         load_model(Tiny(), preprocess=Preprocess(), classifier="head")
     with pytest.raises(ValueError, match="prefix_tokens: expected at least 1 with class_token, found 0"):
@@ -275,3 +277,12 @@ def test_the_weights_hash_sees_every_weight_and_the_modules() -> None:
     fourth.load_state_dict(third.state_dict())
     seen |= {weights_hash(third), weights_hash(fourth)}
     assert len(seen) == 8
+
+
+def test_a_package_that_lacks_another_says_which(monkeypatch: pytest.MonkeyPatch) -> None:
+    from diptych.embed._extras import require
+
+    Path("broken_extra.py").write_text("import absent_dependency")
+    monkeypatch.syspath_prepend(".")
+    with pytest.raises(ModuleNotFoundError, match=r"^No module named 'absent_dependency'$"):
+        require("broken_extra")

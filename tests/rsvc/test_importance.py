@@ -202,7 +202,12 @@ BAD = [
         r"head: expected a bias \(4,\), found shape \(3,\)",
     ),
     ({"head": (np.full((C, D), np.nan), None)}, ValueError, "head: weight: expected finite numbers"),
-    ({"head": (np.ones((C, D)), np.full(C, np.nan))}, ValueError, "head: bias: expected finite numbers"),
+    ({"head": (np.ones(D), None)}, ValueError, r"head: expected a weight \(c, 9\), found shape \(9,\)"),
+    (
+        {"head": (np.ones((0, D)), None)},
+        ValueError,
+        r"head: expected a weight \(c, 9\), found shape \(0, 9\)",
+    ),
     (
         {"head": lambda a: a[:, 0]},
         ValueError,

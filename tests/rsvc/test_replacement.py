@@ -240,6 +240,8 @@ BAD = [
     ({"conventions": "paper"}, ValueError, "conventions: expected one of 'default', 'published-code'"),
     ({"head": "linear"}, TypeError, "head: expected a module, a function or a pair"),
     ({"head": nn.Linear(D + 1, C)}, ValueError, r"head: expected a weight \(c, 9\), found shape \(4, 10\)"),
+    ({"head": (np.full((C, D), np.nan), None)}, ValueError, "head: weight: expected finite numbers"),
+    ({"head": (np.ones((C, D)), np.full(C, np.nan))}, ValueError, "head: bias: expected finite numbers"),
     ({"head": lambda a: a.sum(1)}, ValueError, r"head: expected logits \(31, c\) of 31 patches"),
     ({"head": lambda a: a / 0}, ValueError, "head: logits: expected finite numbers"),
 ]

@@ -106,9 +106,12 @@ def test_many_classes_are_as_each_alone() -> None:
             assert found.coefficients.shape == (len(x), 4)
             assert found.basis.dtype == found.coefficients.dtype == x.dtype
             assert found.method == alone.method == ("semi_nmf" if x.min() < 0 else "nmf")
-            # Another order of summation, carried through a hundred steps of a problem without a unique
-            # minimum: the errors agree, and so do the concepts to the digits that the steps settle.
-            assert found.error == pytest.approx(alone.error, rel=1e-4)
+            # Products in another order, their rounding (1e-16, or 6e-8 in float32) carried through some
+            # hundred steps of a slow descent.
+            narrow = x.dtype == np.float32
+            assert found.error == pytest.approx(alone.error, rel=1e-3 if narrow else 1e-8)
+            if not narrow:
+                np.testing.assert_allclose(found.basis, alone.basis, atol=1e-6)
 
 
 def test_same_seed_same_bits_other_seed_other_start(digits: np.ndarray) -> None:

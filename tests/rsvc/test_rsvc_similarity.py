@@ -152,6 +152,8 @@ def test_refusals() -> None:
         (lambda: rsvc.layerwise([u], [u, u[1:]]), ValueError, r"list_2\[0\] and list_2\[1\]: .*20 and 19"),
         (lambda: rsvc.layerwise([u], [u[1:]]), ValueError, "list_1 and list_2: .*20 and 19 rows"),
         (lambda: rsvc.layerwise([u], [u[0]]), ValueError, r"list_2\[0\]: expected a matrix"),
+        (lambda: rsvc.layerwise([np.float64(3)], [u]), ValueError, r"list_1\[0\]: expected a matrix"),
+        (lambda: rsvc.layerwise([u], [u[:, :0]]), ValueError, r"list_2\[0\]: expected at least one row"),
         (lambda: rsvc.layerwise([u], [u], direction="up"), ValueError, "direction: expected one of"),
         (lambda: rsvc.layerwise([u], [u], kind="up"), ValueError, "kind: expected one of"),
         (lambda: rsvc.layerwise([u, nan], [u]), ValueError, "NaN or Inf in row 4"),

@@ -15,6 +15,7 @@ from diptych.embed.layouts import read_images
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
+from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
 from diptych.embed.stanford_cars import read_stanford_cars
 
@@ -23,6 +24,8 @@ __all__ = [
     "ImageModel",
     "ImageSet",
     "PatchGrid",
+    "PredictedGroup",
+    "PredictedGroups",
     "Preprocess",
     "StoredEmbedding",
     "Unreadable",
@@ -32,6 +35,7 @@ __all__ = [
     "concept_patches",
     "find_ids",
     "fingerprint",
+    "group_by_prediction",
     "layer_names",
     "layer_set",
     "load_embedding",

@@ -1,11 +1,13 @@
-"""Packages that only image models need: imported when they are used, and missed in words."""
+"""Packages that only some parts need: imported when they are used, and missed in words."""
 
 import importlib
 from typing import Any
 
+_NEEDED = {"models": "diptych.embed needs {} for images and models", "language": "diptych.language needs {}"}
 
-def require(module: str) -> Any:
-    """Import a package of the extra ``models``.
+
+def require(module: str, extra: str = "models") -> Any:
+    """Import a package of an extra, "models" or "language".
 
     Raises:
         ModuleNotFoundError: It is not installed; the message has the command that installs it.
@@ -17,6 +19,6 @@ def require(module: str) -> Any:
             raise
         package = "pillow" if module == "PIL" else module
         raise ModuleNotFoundError(
-            f"diptych.embed needs {package} for images and models: pip install 'diptych[models]'",
+            f"{_NEEDED[extra].format(package)}: pip install 'diptych[{extra}]'",
             name=error.name,
         ) from error

@@ -62,7 +62,7 @@ class Job:
             )
         return {
             "weights": weights_hash(model.module),
-            "images": self.images.fingerprint(),
+            "images": self.images.fingerprint(progress=self.progress),
             "n": len(self.images),
             "preprocessing": model.preprocess_name,
             "precision": self.precision,
@@ -148,7 +148,10 @@ def _batch(job: Job, tensors: Mapping[int, torch.Tensor]) -> torch.Tensor:
                 f"preprocess: expected images of one size, found {tuple(tensors[first].shape)} for "
                 f"{ids[first]} and {tuple(tensor.shape)} for {ids[item]}"
             )
-    batch = torch.stack(list(tensors.values())).to(job.device)
+    weight = next(job.model.module.parameters(), None)
+    # A network in half precision takes images in half precision.
+    dtype = weight.dtype if weight is not None and weight.is_floating_point() else tensors[first].dtype
+    batch = torch.stack(list(tensors.values())).to(job.device, dtype)
     return batch if job.proposals is None else concept_patches(batch, job.proposals)
 
 

@@ -2,21 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from diptych._files import is_image_name, natural_key
+from diptych._progress import track
 from diptych.embed._extras import require
+from diptych.embed.image_readers import DIGEST_BYTES, Dataset, Files, Pixels, Reader, is_of_the_image
 from diptych.embed.mapped import Mapped, is_mapped
-from diptych.embed.rgb import array_to_rgb, to_rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -24,8 +24,11 @@ if TYPE_CHECKING:
 #: Images: a folder, a list of paths, an array (n, h, w) or (n, h, w, c) of uint8, a torch data set.
 ImagesLike: TypeAlias = "ImageSet | str | os.PathLike[str] | Sequence[Any] | NDArray[Any] | torch.Tensor"
 
-_DIGEST_BYTES = 16
 _SHOWN = 5
+# Images handed to the threads at once.
+_BLOCK = 1024
+
+_Got = TypeVar("_Got")
 
 
 class UnreadableImageError(ValueError):
@@ -64,37 +67,24 @@ class Unreadable:
             raise ValueError(f"images: none could be read: {self}")
 
 
-class _Reader(Protocol):
-    """Where pictures come from."""
-
-    paths: list[Path] | None
-
-    def read(self, item: int) -> "Image":
-        """Return one picture in RGB."""
-
-    def digest(self, item: int) -> bytes:
-        """Hash its content."""
-
-
 class ImageSet:
     """n images, read when they are asked for; made by :func:`open_images`.
 
     Attributes:
         ids: (n,) str: paths relative to the folder (with "/"), paths as they were given, or "0", "1", ...
-        labels: (n,) int64 indices into ``classes``, or None where nothing tells them.
         classes: Names of the classes, or None.
     """
 
     def __init__(
         self,
-        reader: _Reader,
+        reader: Reader,
         items: NDArray[np.int64],
         ids: NDArray[Any],
         labels: NDArray[np.int64] | None,
         classes: tuple[str, ...] | None,
     ) -> None:
-        self.ids, self.labels, self.classes = ids, labels, classes
-        self._reader, self._items = reader, items
+        self.ids, self.classes = ids, classes
+        self._reader, self._items, self._labels = reader, items, labels
         self._fingerprint: str | None = None
 
     def __len__(self) -> int:
@@ -107,8 +97,20 @@ class ImageSet:
     @property
     def files(self) -> list[Path] | None:
         """The n files, or None where the images are no files."""
-        paths = self._reader.paths
-        return None if paths is None else [paths[item] for item in self._items.tolist()]
+        if not isinstance(self._reader, Files):
+            return None
+        return [self._reader.paths[item] for item in self._items.tolist()]
+
+    @property
+    def labels(self) -> NDArray[np.int64] | None:
+        """(n,) int64 indices into ``classes``, or None where nothing tells them.
+
+        Of a data set of pairs without ``targets`` they are noted as its images are read; those that were not
+        read yet are now, and unreadable ones get -1.
+        """
+        if self._labels is None:
+            self._labels = self._reader.labels(self._items)
+        return self._labels
 
     def read(self, item: int) -> "Image":
         """Read one image as a Pillow image of mode RGB.
@@ -117,45 +119,52 @@ class ImageSet:
         camera's orientation tag is obeyed: :func:`diptych.embed.rgb.to_rgb`.
 
         Raises:
-            UnreadableImageError: The file is missing or damaged, or no picture.
+            UnreadableImageError: The file is missing, may not be read or is damaged, or it is no picture.
+            OSError: The machine failed (too many open files, an input/output error).
         """
         try:
             return self._reader.read(int(self._items[item]))
         except Exception as error:
             # Pillow and data sets have many kinds of error for a damaged file; the user needs its name.
+            if not is_of_the_image(error):
+                raise
             reason = str(error) or type(error).__name__
             raise UnreadableImageError(f"{self.ids[item]}: {reason}") from error
 
     def take(self, items: Any) -> "ImageSet":
         """The images with these indices (or this mask), in this order."""
         chosen = np.arange(len(self))[np.asarray(items)]
-        labels = None if self.labels is None else self.labels[chosen]
+        labels = None if self._labels is None else self._labels[chosen]
         return ImageSet(self._reader, self._items[chosen], self.ids[chosen], labels, self.classes)
 
-    def fingerprint(self) -> str:
+    def fingerprint(self, *, progress: bool = False) -> str:
         """Hash the images' content and order: 32 hexadecimal digits.
 
         Of files their bytes count, not their names or times; of arrays the pixels; of a data set the RGB
         pictures it gives. BLAKE2b of every image, then of those digests, in torch's number of threads. It is
         computed once: images that change while they are in use are not noticed.
 
+        Args:
+            progress: Show a bar when it takes longer than two seconds.
+
         Complexity:
             A pass over the bytes; 1 MiB of memory a thread.
         """
         if self._fingerprint is None:
-            whole = hashlib.blake2b(f"{len(self)}".encode(), digest_size=_DIGEST_BYTES)
-            with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-                for digest in pool.map(self._digest, range(len(self))):
-                    whole.update(digest)
+            whole = hashlib.blake2b(f"{len(self)}".encode(), digest_size=DIGEST_BYTES)
+            for digest in _each(self._digest, len(self), "hashing the images", progress):
+                whole.update(digest)
             self._fingerprint = whole.hexdigest()
         return self._fingerprint
 
     def _digest(self, item: int) -> bytes:
         try:
             return self._reader.digest(int(self._items[item]))
-        except Exception:
+        except Exception as error:
             # Reading it will fail as well, and say why.
-            return b"unreadable".ljust(_DIGEST_BYTES)
+            if not is_of_the_image(error):
+                raise
+            return b"unreadable".ljust(DIGEST_BYTES)
 
 
 def open_images(source: ImagesLike, *, labels: Sequence[int] | NDArray[Any] | None = None) -> ImageSet:
@@ -211,15 +220,19 @@ def image_files(
         labels: Class index of each.
         classes: Names of the classes.
     """
-    files = _Files([folder / name for name in names])
+    files = Files([folder / name for name in names])
     return _image_set(files, list(names), np.array(labels, np.int64), tuple(classes))
 
 
-def check_images(images: ImageSet) -> tuple[ImageSet, Unreadable]:
+def check_images(images: ImageSet, *, progress: bool = False) -> tuple[ImageSet, Unreadable]:
     """Read every image once, and keep those that can be read.
 
     For work that chooses among images before models see them; :func:`diptych.embed.activations` skips
     unreadable ones by itself.
+
+    Args:
+        images: The images.
+        progress: Show a bar when it takes longer than two seconds.
 
     Returns:
         The readable images, and what was skipped.
@@ -235,12 +248,19 @@ def check_images(images: ImageSet) -> tuple[ImageSet, Unreadable]:
             return str(error.__cause__ or error)
         return None
 
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        found = list(pool.map(reason, range(len(images))))
+    found = list(_each(reason, len(images), "reading the images", progress))
     bad = {str(name): why for name, why in zip(images.ids, found, strict=True) if why is not None}
     report = Unreadable(len(images), bad)
     report.demand_some()
     return images.take([why is None for why in found]), report
+
+
+def _each(work: Callable[[int], _Got], n: int, name: str, progress: bool) -> Iterator[_Got]:
+    """What work gives for 0 to n - 1, in order, in torch's number of threads."""
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        # A block at a time: millions of tasks in the pool's queue would take more room than the ids.
+        for start in track(range(0, n, _BLOCK), name, shown=progress):
+            yield from pool.map(work, range(start, min(start + _BLOCK, n)))
 
 
 def _opened(source: Any) -> ImageSet:
@@ -252,7 +272,7 @@ def _opened(source: Any) -> ImageSet:
         if not all(isinstance(path, str | os.PathLike) for path in source):
             raise TypeError("images: expected a list of paths, found other things in it")
         paths = [Path(path) for path in source]
-        return _image_set(_Files(paths), [os.fspath(path) for path in source])
+        return _image_set(Files(paths), [os.fspath(path) for path in source])
     if hasattr(source, "__getitem__") and hasattr(source, "__len__"):
         return _of_dataset(source)
     raise TypeError(
@@ -262,7 +282,7 @@ def _opened(source: Any) -> ImageSet:
 
 
 def _image_set(
-    reader: _Reader,
+    reader: Reader,
     ids: list[str],
     labels: NDArray[np.int64] | None = None,
     classes: tuple[str, ...] | None = None,
@@ -288,10 +308,10 @@ def _of_folder(folder: Path) -> ImageSet:
             f"{next(names[0] for names in deep if names)}"
         )
     if flat:
-        return _image_set(_Files([folder / name for name in flat]), flat)
+        return _image_set(Files([folder / name for name in flat]), flat)
     names = [name for of_class in deep for name in of_class]
     labels = np.repeat(np.arange(len(classes), dtype=np.int64), [len(of_class) for of_class in deep])
-    return _image_set(_Files([folder / name for name in names]), names, labels, tuple(classes))
+    return _image_set(Files([folder / name for name in names]), names, labels, tuple(classes))
 
 
 def _images_under(folder: Path, name: str) -> list[str]:
@@ -312,71 +332,18 @@ def _of_array(array: NDArray[Any] | torch.Tensor) -> ImageSet:
         )
     pixels = array.detach().cpu().numpy() if isinstance(array, torch.Tensor) else array
     read = Mapped("images", pixels).entry if is_mapped(pixels) else pixels.__getitem__
-    return _image_set(_Pixels(read), [str(item) for item in range(len(pixels))])
+    return _image_set(Pixels(read), [str(item) for item in range(len(pixels))])
 
 
 def _of_dataset(dataset: Any) -> ImageSet:
     """A map-style data set; its ``targets`` and ``classes``, as torchvision's have them, spare a pass."""
-    lock, n = Lock(), len(dataset)
-
-    def picture(item: int) -> Any:
-        # Data sets promise nothing about threads.
-        with lock:
-            entry = dataset[item]
-        return entry[0] if isinstance(entry, tuple | list) else entry
-
-    targets = getattr(dataset, "targets", None)
+    n, targets, classes = len(dataset), getattr(dataset, "targets", None), getattr(dataset, "classes", None)
     labels = None if targets is None else np.asarray(targets)
     if labels is not None and (labels.shape != (n,) or labels.dtype.kind not in "iu"):
         labels = None
-    classes = getattr(dataset, "classes", None)
     return _image_set(
-        _Pixels(picture),
+        Dataset(dataset),
         [str(item) for item in range(n)],
         None if labels is None else labels.astype(np.int64),
         tuple(map(str, classes)) if isinstance(classes, list | tuple) else None,
     )
-
-
-class _Files:
-    """Pictures that are a file each."""
-
-    def __init__(self, paths: list[Path]) -> None:
-        self.paths: list[Path] | None = paths
-        self._paths = paths
-
-    def read(self, item: int) -> "Image":
-        from PIL import Image
-
-        with Image.open(self._paths[item]) as file:
-            return to_rgb(file)
-
-    def digest(self, item: int) -> bytes:
-        with open(self._paths[item], "rb") as file:
-            return hashlib.file_digest(file, _hasher).digest()
-
-
-class _Pixels:
-    """Pictures that are arrays, tensors or Pillow images."""
-
-    paths: list[Path] | None = None
-
-    def __init__(self, picture: Callable[[int], Any]) -> None:
-        self._picture = picture
-
-    def read(self, item: int) -> "Image":
-        from PIL import Image
-
-        picture = self._picture(item)
-        return to_rgb(picture) if isinstance(picture, Image.Image) else array_to_rgb(picture)
-
-    def digest(self, item: int) -> bytes:
-        image = self.read(item)
-        hasher = _hasher()
-        hasher.update(f"{image.size}".encode())
-        hasher.update(image.tobytes())
-        return hasher.digest()
-
-
-def _hasher() -> Any:
-    return hashlib.blake2b(digest_size=_DIGEST_BYTES)

@@ -114,8 +114,11 @@ def load_model(
         ModuleNotFoundError: timm is not installed.
         TypeError: Neither a name nor a module; a module without preprocessing.
         ValueError: A name that timm does not know (the nearest are offered) or has no weights for; a
-            checkpoint that is damaged, would need unpickling or does not fit; a classifier that is not there.
+            checkpoint that is damaged, would need unpickling or does not fit; a classifier that is not there;
+            an input size below 1.
     """
+    if input_size is not None and input_size < 1:
+        raise ValueError(f"input_size: expected at least 1, found {input_size}")
     if isinstance(model, str):
         module = _timm_module(model, checkpoint, pretrained, input_size)
     elif isinstance(model, torch.nn.Module):

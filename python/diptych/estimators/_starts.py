@@ -39,10 +39,12 @@ def nonnegative_start(products: Matrices, k: int, init: str, seed: int) -> Start
     b, n, d = products.x.shape
     rows = _real_rows(products)
     generator = torch.Generator().manual_seed(seed)
-    noise_u, noise_w = _uniform(generator, k, n, products.x), _uniform(generator, k, d, products.x)
-    u, w = noise_u.expand(b, -1, -1), noise_w.expand(b, -1, -1)
-    if init == "svd":
-        left, values, right = singular_pairs(products, k, generator)
+    w = _uniform(generator, d, k, products.x).expand(b, -1, -1)
+    pairs = singular_pairs(products, k, generator) if init == "svd" else None
+    # Last, and a patch after the other: its numbers do not depend on how many patches the batch has.
+    u = _uniform(generator, n, k, products.x).expand(b, -1, -1)
+    if pairs is not None:
+        left, values, right = pairs
         up, wp = _larger_parts(left, right)
         roots = values.sqrt()[:, :, None]
         # Entries of both factors are of the size of the square root of those of X.
@@ -67,7 +69,7 @@ def semi_start(products: Matrices, k: int, init: str, seed: int) -> Start:
     b, n, _ = products.x.shape
     generator = torch.Generator().manual_seed(seed)
     if init == "random":
-        u = _uniform(generator, k, n, products.x).expand(b, -1, -1)
+        u = _uniform(generator, n, k, products.x).expand(b, -1, -1)
     else:
         left, values, _ = singular_pairs(products, k, generator)
         coordinates = (left * values[:, :, None]).mT
@@ -90,8 +92,8 @@ def singular_pairs(
     """
     b, n, d = products.x.shape
     width = min(k + _EXTRA, n, d)
-    basis = torch.randn(width, d, generator=generator, dtype=torch.float64).to(products.x)
-    basis = basis.expand(b, -1, -1)
+    drawn = torch.randn(k + _EXTRA, d, generator=generator, dtype=torch.float64)[:width]
+    basis = drawn.to(products.x).expand(b, -1, -1)
     for _ in range(_POWERS):
         basis = products.with_columns(_orthonormal(products.with_rows(basis)))
         basis = _orthonormal(basis)
@@ -138,5 +140,6 @@ def _real_rows(products: Matrices) -> torch.Tensor:
     return (places < sizes[:, None]).to(products.x.dtype)
 
 
-def _uniform(generator: torch.Generator, k: int, m: int, like: torch.Tensor) -> torch.Tensor:
-    return torch.rand(k, m, generator=generator, dtype=torch.float64).to(like)
+def _uniform(generator: torch.Generator, m: int, k: int, like: torch.Tensor) -> torch.Tensor:
+    """(k, m) numbers in [0, 1), drawn column by column."""
+    return torch.rand(m, k, generator=generator, dtype=torch.float64).T.to(like)

@@ -11,6 +11,7 @@ import torch
 
 from diptych import ops
 from diptych.estimators._starts import Start, nonnegative_start, semi_start
+from diptych.ops._nonnegative_descent import nonnegative_descent
 from diptych.ops._precision import full_precision
 from diptych.ops._thin_product import thin_product
 
@@ -76,8 +77,7 @@ def factorize_many(
     """
     results: dict[int, Factors] = {}
     for batch in _batches(matrices):
-        tensors = [matrices[i] for i in batch]
-        found = _factorize([tensors[0]] if len(batch) == 1 else tensors, k, signed, init, max_iter, tol, seed)
+        found = _factorize([matrices[i] for i in batch], k, signed, init, max_iter, tol, seed)
         results.update(zip(batch, found, strict=True))
     return [results[i] for i in range(len(matrices))]
 
@@ -169,18 +169,7 @@ Update = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def _nonnegative(factor: torch.Tensor, products: torch.Tensor, gram: torch.Tensor) -> torch.Tensor:
-    """Coordinate descent on 1/2 <H, G H> − <P, H> over H >= 0, row by row of H (b, k, m).
-
-    Row j has the closed form max(0, H_j + (P_j − G_j H) / G_jj); where G_jj is 0 it stays.
-    """
-    h = factor.clone()
-    diagonal = gram.diagonal(dim1=1, dim2=2)
-    inverse = torch.where(diagonal > 0, 1 / diagonal, 0)
-    for _ in range(_SWEEPS):
-        for j in range(h.shape[1]):
-            rest = torch.baddbmm(products[:, j : j + 1], gram[:, j : j + 1], h, alpha=-1)
-            h[:, j : j + 1].addcmul_(rest, inverse[:, j, None, None]).clamp_(min=0)
-    return h
+    return nonnegative_descent(factor, products, gram, _SWEEPS)
 
 
 def _free_components(factor: torch.Tensor, products: torch.Tensor, gram: torch.Tensor) -> torch.Tensor:
@@ -192,7 +181,7 @@ def _free_components(factor: torch.Tensor, products: torch.Tensor, gram: torch.T
 def _descend(products: Products, start: Start, update_w: Update, max_iter: int, tol: float) -> _State:
     free = update_w is _free_components
     u, w = start
-    square = products.x.double().square().sum((1, 2))
+    square = torch.linalg.vector_norm(products.x.flatten(1), dim=1, dtype=torch.float64).square()
     u_ahead, w_ahead = u, w
     step = torch.full_like(square, 0.5)  # β of the paper, its bound, and the factors by which they move
     bound = torch.ones_like(square)

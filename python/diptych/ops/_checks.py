@@ -6,6 +6,7 @@ Each error names the argument, what was found and what was expected.
 import math
 import numbers
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 
 import torch
 
@@ -118,17 +119,22 @@ def not_negative(name: str, value: float) -> None:
 
 def squarable(name: str, tensor: torch.Tensor) -> None:
     """Demand finite entries whose squares neither overflow, summed over a row, nor all vanish."""
-    limits = torch.finfo(tensor.dtype)
     largest = peak(tensor)
     if not math.isfinite(largest):
         finite(name, tensor)
-    high = math.sqrt(limits.max / tensor.shape[-1]) / 4
-    low = math.sqrt(limits.tiny / limits.eps)
+    low, high = _squarable_range(tensor.dtype, tensor.shape[-1])
     if largest > high or 0 < largest < low:
         raise ValueError(
             f"{name}: expected entries of size {low:.1e} to {high:.1e}, whose squares {tensor.dtype} "
             f"can hold, found at most {largest:.3g}; scale the data or convert it to float64"
         )
+
+
+@lru_cache(maxsize=256)
+def _squarable_range(dtype: torch.dtype, columns: int) -> tuple[float, float]:
+    """Remembered, for what torch takes to tell the limits of a dtype is a tenth of a small call."""
+    limits = torch.finfo(dtype)
+    return math.sqrt(limits.tiny / limits.eps), math.sqrt(limits.max / columns) / 4
 
 
 def rows_with_a_direction(name: str, tensor: torch.Tensor) -> None:

@@ -199,7 +199,9 @@ def _multiply(u: torch.Tensor, v: torch.Tensor, constant: float, out: torch.Tens
     out.clamp_(-1, 1)
     if v is u:
         out.diagonal().masked_fill_(squares > 0, 1)
-    out.masked_fill_((squares == 0)[:, None] | (squares_v == 0), constant)
+    dead, dead_v = squares == 0, squares_v == 0
+    if bool(dead.any()) or bool(dead_v.any()):
+        out.masked_fill_(dead[:, None] | dead_v, constant)
 
 
 def _cpu_ranks(x: torch.Tensor, threads: int) -> torch.Tensor:

@@ -4,7 +4,7 @@ try:
     from diptych.plots.bsr import bsr_figure
     from diptych.plots.grids import explanation_grid
     from diptych.plots.panels import pca_panels
-    from diptych.plots.toy import toy_concepts, toy_similarity
+    from diptych.plots.toy import toy_concepts, toy_similarity, variation_similarity
 except ModuleNotFoundError as error:
     if error.name is None or error.name.split(".")[0] == "diptych":
         raise
@@ -12,4 +12,11 @@ except ModuleNotFoundError as error:
         f"diptych.plots needs {error.name}: pip install 'diptych[report]'", name=error.name
     ) from error
 
-__all__ = ["bsr_figure", "explanation_grid", "pca_panels", "toy_concepts", "toy_similarity"]
+__all__ = [
+    "bsr_figure",
+    "explanation_grid",
+    "pca_panels",
+    "toy_concepts",
+    "toy_similarity",
+    "variation_similarity",
+]

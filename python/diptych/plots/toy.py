@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from diptych.plots.style import ACCENTS, INK, QUIET, REST_COLOR, SIDES
 from diptych.rsvc.toy import GRID, MODELS, ToyRun, top_patches
 from diptych.rsvc.toy_claims import ConceptRow
+from diptych.rsvc.variations import VariationRow, mean_similarities
 
 _SHOWN = 10
 _SQUARE_COLOR = "#d6247f"
@@ -82,6 +83,34 @@ def toy_similarity(rows: Sequence[ConceptRow]) -> Figure:
     axes[0, 0].set_xlim(min(0.4, lowest - 0.05), 1.02)
     axes[0, 0].set_ylim(min(0.4, lowest - 0.05), 1.02)
     axes[0, 0].legend(frameon=False, fontsize=8, loc="lower left")
+    return figure
+
+
+def variation_similarity(rows: Sequence[VariationRow]) -> Figure:
+    """Draw the mean CMCS of each variation of the training as a bar, its seeds as points.
+
+    Args:
+        rows: The variations with some seeds.
+
+    Raises:
+        ValueError: There are no rows.
+    """
+    if not rows:
+        raise ValueError("rows: expected at least one variation, found none")
+    figure = Figure(figsize=(6.4, 3.6), layout="constrained", facecolor="white")
+    FigureCanvasAgg(figure)
+    ax = figure.subplots()
+    means = mean_similarities(rows)
+    for place, values in enumerate(means.values()):
+        ax.bar(place, np.mean(values), width=0.62, color=REST_COLOR, zorder=1)
+        offsets = np.linspace(-0.15, 0.15, len(values)) if len(values) > 1 else np.zeros(1)
+        ax.scatter(place + offsets, values, s=22, color=INK, edgecolors="white", zorder=3)
+        ax.text(place, 0.03, f"{np.mean(values):.3f}", ha="center", color=INK, fontsize=9)
+    ax.set_xticks(range(len(means)), list(means))
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("Mean CMCS")
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.tick_params(axis="x", length=0)
     return figure
 
 

@@ -4,7 +4,7 @@ The toy-concept experiment of RSVC (thesis sec. 3.5.1): a square that stands on 
 to a network trained on it; where it stands on any class by chance, it tells nothing and may be ignored.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -65,6 +65,10 @@ class ColorDigits:
             sources=self.sources[chosen],
         )
 
+    def relabelled(self, shift: int) -> "ColorDigits":
+        """The same images as classes of their own, labels raised by ``shift``."""
+        return replace(self, labels=self.labels + shift)
+
 
 def color_digits(
     digits: NDArray[np.uint8],
@@ -114,6 +118,13 @@ def color_digits(
     for image, (left, top, right, bottom) in zip(images, boxes.tolist(), strict=True):
         image[top:bottom, left:right] = PINK
     return ColorDigits(images, labels, boxes, sources)
+
+
+def joined(first: ColorDigits, second: ColorDigits) -> ColorDigits:
+    """The images of both, one set after the other."""
+    return ColorDigits(
+        *(np.concatenate([getattr(each, part.name) for each in (first, second)]) for part in fields(first))
+    )
 
 
 def split(labels: NDArray[np.int64], held_out: int, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:

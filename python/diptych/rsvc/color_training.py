@@ -81,11 +81,12 @@ def trained(
     with torch.random.fork_rng():
         torch.manual_seed(recipe.seed)
         model = ColorCNN(recipe.n_classes, recipe.depth)
+    # Also for weights that are read: sums in another order would give other activations, in the last bits.
+    model = model.to(memory_format=torch.channels_last)
     if path is not None and Path(path).exists():
         return _read(Path(path), recipe, model)
     if start is not None:
         model.features.load_state_dict(start.features.state_dict())
-    model = model.to(memory_format=torch.channels_last)
     inputs = to_input(data.images).contiguous(memory_format=torch.channels_last)
     fit_classifier(
         model,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, floating, to_tensor
+from diptych.ops._arrays import Array, to_tensor
 
 #: A module or function from (n, d) activations to (n, c) logits, or the (weight (c, d), bias (c,) or None) of
 #: a linear one.
@@ -21,12 +21,38 @@ class LinearHead:
     """Logits A Hᵀ + b.
 
     Attributes:
-        weight: (c, d) float64 H.
-        bias: (c,) float64 b.
+        weight: (c, d) H, as it was given but on the activations' device.
+        bias: (c,) b, likewise, or None.
     """
 
     weight: Tensor
-    bias: Tensor
+    bias: Tensor | None
+
+    def row(self, target: int) -> Tensor:
+        """(d,) float64 weights of one class; the others are not looked at.
+
+        Raises:
+            TypeError: ``target`` is no integer.
+            ValueError: There is no such class, or its weights are not finite.
+        """
+        check_target(target, len(self.weight))
+        row = self.weight[target].double()
+        _checks.finite("head: weight", row[None])
+        return row
+
+    def in_float64(self) -> tuple[Tensor, Tensor]:
+        """(c, d) H and (c,) b in float64.
+
+        Raises:
+            ValueError: They are not finite.
+        """
+        weight = self.weight.double()
+        _checks.finite("head: weight", weight)
+        if self.bias is None:
+            return weight, weight.new_zeros(len(weight))
+        bias = self.bias.double()
+        _checks.finite("head: bias", bias)
+        return weight, bias
 
 
 @dataclass(frozen=True)
@@ -73,7 +99,7 @@ def as_head(head: Head, width: int, device: torch.device, dtype: torch.dtype) ->
 
     Raises:
         TypeError: Neither a callable nor a pair of arrays.
-        ValueError: A linear head's shapes do not match, or it has NaN or Inf.
+        ValueError: A linear head's shapes do not match.
     """
     if isinstance(head, nn.Linear):
         return _linear(head.weight, head.bias, width, device)
@@ -115,15 +141,12 @@ def check_target(target: int, classes: int) -> None:
 
 
 def _linear(weight: Array, bias: Array | None, width: int, device: torch.device) -> LinearHead:
-    matrix = floating(to_tensor("head: weight", weight)).detach().to(device, torch.float64)
-    _checks.matrix("head: weight", matrix)
-    _checks.finite("head: weight", matrix)
-    if matrix.shape[1] != width:
+    matrix = to_tensor("head: weight", weight).detach().to(device)
+    if matrix.ndim != 2 or matrix.shape[1] != width or not len(matrix):
         raise ValueError(f"head: expected a weight (c, {width}), found shape {tuple(matrix.shape)}")
     if bias is None:
-        return LinearHead(matrix, matrix.new_zeros(len(matrix)))
-    vector = floating(to_tensor("head: bias", bias)).detach().to(device, torch.float64)
+        return LinearHead(matrix, None)
+    vector = to_tensor("head: bias", bias).detach().to(device)
     if vector.shape != matrix.shape[:1]:
         raise ValueError(f"head: expected a bias ({len(matrix)},), found shape {tuple(vector.shape)}")
-    _checks.finite("head: bias", vector)
     return LinearHead(matrix, vector)

@@ -44,7 +44,7 @@ def concept_integrated_gradients(
         (n, k) attributions in logits, in the wider dtype of the coefficients and the basis.
 
     Complexity:
-        Linear: O(n k + k d + c d). Otherwise ``steps`` passes of the head forward and backward, in blocks of
+        Linear: O(n k + k d). Otherwise ``steps`` passes of the head forward and backward, in blocks of
         patches of 16 MiB of activations (what the head itself allocates for one comes on top), and O(n d k).
 
     Raises:
@@ -56,8 +56,7 @@ def concept_integrated_gradients(
     _checks.integer("steps", steps, 1)
     found = as_head(head, w.shape[1], u.device, u.dtype)
     if isinstance(found, LinearHead):
-        check_target(target, len(found.weight))
-        result = u * (w.double() @ found.weight[target]).to(u.dtype)
+        result = u * (w.double() @ found.row(target)).to(u.dtype)
     else:
         with evaluating(head):
             result = _integrated(u, w, found, target, steps)

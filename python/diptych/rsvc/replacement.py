@@ -14,7 +14,7 @@ from diptych.rsvc.importance import checked_concepts
 
 CONVENTIONS = ("default", "published-code")
 
-# Bytes of float64 logits, or of activations, that are worked on at once.
+# Bytes of logits, or of activations, that are worked on at once.
 _BLOCK_BYTES = 1 << 22
 
 
@@ -69,7 +69,8 @@ def replacement_test(
             the authors' code does: l2 and delta_l2 are halved.
 
     Returns:
-        :class:`Replacement` of arrays of the kind of ``coefficients``.
+        :class:`Replacement` of arrays of the kind of ``coefficients``. Logits are computed in the wider dtype
+        of the coefficients and the basis: in float32 divergences are good to about 1e-6 nats.
 
     Complexity:
         A linear head: O(n k c) time for the logits, O(n c) exponentials per concept and prediction, and with
@@ -82,18 +83,15 @@ def replacement_test(
     """
     _checks.one_of("conventions", conventions, CONVENTIONS)
     u, w = checked_concepts(coefficients, basis)
-    shifts = []
+    predictions = []
     for name, predicted in (("same", same), ("cross", cross)):
         tensor = floating(to_tensor(name, predicted)).detach()
         _checks.same_shape("coefficients", u, name, tensor)
         _checks.finite(name, tensor)
         _checks.same_device(**{"coefficients": u, name: tensor})
-        shifts.append(tensor.double() - u.double())
-    pearson = (
-        [ops.correlation(u.double(), u.double() + shift, constant="nan").diagonal() for shift in shifts]
-        if len(u) > 1
-        else [u.new_full((len(w),), torch.nan, dtype=torch.float64)] * 2
-    )
+        predictions.append(tensor.double())
+    pearson = [_correlations(u.double(), each) for each in predictions]
+    shifts = [each - u.double() for each in predictions]
     if conventions == "published-code":
         shifts = [shift / 2 for shift in shifts]
     residual = None if activations is None else _residual(activations, u, w)
@@ -101,9 +99,9 @@ def replacement_test(
     truth = None if labels is None else _labels(labels, u)
     with evaluating(head), torch.no_grad():
         if isinstance(found, LinearHead):
-            blocks = _linear_blocks(u, w, residual, shifts, found)
+            blocks = _linear_blocks(u, w, residual, [each.to(u.dtype) for each in shifts], found)
         else:
-            blocks = _general_blocks(u, w, residual, shifts, found)
+            blocks = _general_blocks(u, w, residual, [each.to(u.dtype) for each in shifts], found)
         kl, match, delta_kl, delta_accuracy = _compared(blocks, len(w), truth, u)
     lengths = torch.linalg.vector_norm(w.double(), dim=1)
     own, other = shifts
@@ -120,7 +118,7 @@ def replacement_test(
 
 
 class _Block(NamedTuple):
-    """Logits of a block of patches, float64, where the coefficients are."""
+    """Logits of a block of patches, where the coefficients are and in their dtype."""
 
     rows: slice
     original: Tensor  #: (r, c)
@@ -131,11 +129,13 @@ def _linear_blocks(
     u: Tensor, w: Tensor, residual: Tensor | None, shifts: list[Tensor], head: LinearHead
 ) -> Iterator[_Block]:
     """A replaced column changes the activations, and so the logits, by a matrix of rank one."""
-    effects = w.double() @ head.weight.T
-    for rows in _slices(len(u), len(head.weight) * 8):
-        logits = u[rows].double() @ effects + head.bias
+    weight, bias = head.in_float64()
+    effects = (w.double() @ weight.T).to(u.dtype)
+    weight, bias = weight.to(u), bias.to(u)
+    for rows in _slices(len(u), len(weight) * u.element_size()):
+        logits = torch.addmm(bias, u[rows], effects)
         if residual is not None:
-            logits += residual[rows] @ head.weight.T
+            logits += residual[rows] @ weight.T
         yield _Block(rows, logits, _changed(logits, [shift[rows] for shift in shifts], effects, lambda x: x))
 
 
@@ -143,15 +143,14 @@ def _general_blocks(
     u: Tensor, w: Tensor, residual: Tensor | None, shifts: list[Tensor], head: GeneralHead
 ) -> Iterator[_Block]:
     def logits(activations: Tensor) -> Tensor:
-        return head.logits(activations.to(head.device, head.dtype)).to(u.device, torch.float64)
+        return head.logits(activations.to(head.device, head.dtype)).to(u)
 
-    basis = w.double()
-    for rows in _slices(len(u), w.shape[1] * 8):
-        activations = u[rows].double() @ basis
+    for rows in _slices(len(u), w.shape[1] * w.element_size()):
+        activations = u[rows] @ w
         if residual is not None:
             activations += residual[rows]
         parts = [shift[rows] for shift in shifts]
-        yield _Block(rows, logits(activations), _changed(activations, parts, basis, logits))
+        yield _Block(rows, logits(activations), _changed(activations, parts, w, logits))
 
 
 def _changed(
@@ -179,10 +178,10 @@ def _compared(
         for j, (same, cross) in enumerate(block.replaced):
             same_class, cross_class = same.argmax(1), cross.argmax(1)
             log_same, log_cross = torch.log_softmax(same, 1), torch.log_softmax(cross, 1)
-            gain = log_same - log_cross
-            kl[j] += (log_same.exp() * gain).sum()
-            # The entropy of p is in both divergences.
-            delta_kl[j] += (p * gain).sum()
+            gain = log_same.sub(log_cross)
+            # The entropy of p is in both divergences. Sums over classes are dot products, patch by patch.
+            delta_kl[j] += torch.linalg.vecdot(p, gain).sum(dtype=torch.float64)
+            kl[j] += torch.linalg.vecdot(log_same.exp_(), gain).sum(dtype=torch.float64)
             match[j] += (same_class == cross_class).sum()
             delta_accuracy[j] += (cross_class == right).sum() - (same_class == right).sum()
     return kl / len(u), match / len(u), delta_kl / len(u), delta_accuracy / len(u)
@@ -195,13 +194,20 @@ def _slices(n: int, row_bytes: int) -> Iterator[slice]:
 
 
 def _residual(activations: Array, u: Tensor, w: Tensor) -> Tensor:
-    """(n, d) float64 of what the concepts leave."""
+    """(n, d) of what the concepts leave, in their dtype."""
     tensor = floating(to_tensor("activations", activations)).detach()
     if tensor.shape != (len(u), w.shape[1]):
         raise ValueError(f"activations: expected shape {(len(u), w.shape[1])}, found {tuple(tensor.shape)}")
     _checks.finite("activations", tensor)
     _checks.same_device(coefficients=u, activations=tensor)
-    return tensor.double() - u.double() @ w.double()
+    return torch.addmm(tensor.to(u.dtype), u, w, alpha=-1)
+
+
+def _correlations(real: Tensor, predicted: Tensor) -> Tensor:
+    """(k,) Pearson correlations of columns, NaN where one is constant or there is a single patch."""
+    if len(real) < 2:
+        return real.new_full((real.shape[1],), torch.nan)
+    return ops.correlation(real, predicted, constant="nan").diagonal()
 
 
 def _labels(labels: Array, u: Tensor) -> Tensor:

@@ -126,7 +126,7 @@ def run(
         ModuleNotFoundError: timm, pandas or pyarrow are wanted and not installed.
         TypeError: As :func:`diptych.embed.activations`.
         ValueError: ``out`` holds another run (the message tells what differs), models with different numbers
-            of logits, an unknown class or layer (the nearest are offered), no class to compare, and as
+            of logits, an unknown class or layer (the nearest are offered), and as
             :func:`diptych.embed.activations` and :func:`diptych.rsvc.compare`.
     """
     options = checked_options(k, method, alpha, folds, conventions, seed)
@@ -153,10 +153,18 @@ def run(
         },
     )
     asked = {"classes": classes, "class_names": class_names}
-    JobFolder(
-        folder, job.described() | {key: x and [*map(str, x)] for key, x in asked.items()}, {}, resume=resume
-    )
-    plan = _planned(job, classes, class_names)
+    described = job.described() | {
+        key: None if x is None else [str(each) for each in x] for key, x in asked.items()
+    }
+    began = (folder / JOB).is_file()
+    JobFolder(folder, described, {}, resume=resume)
+    try:
+        plan = _planned(job, classes, class_names)
+    except (TypeError, ValueError):
+        # What was asked for cannot be: the folder is left to another try.
+        if not began:
+            (folder / JOB).unlink()
+        raise
     if plan.chosen:
         patches = _patches(job, plan)
         compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
@@ -193,7 +201,7 @@ class _Job:
                 f"layer_{side}": layer,
             }
         return told | {
-            "images": self.images.fingerprint(),
+            "images": self.images.fingerprint(progress=self.showing["progress"]),
             "images_per_class": self.counts[0],
             "eval_images_per_class": self.counts[1],
             "precision": self.showing["precision"],

@@ -126,9 +126,10 @@ def _stacked(name: str, layers: Sequence[Array]) -> torch.Tensor:
     if len(layers) == 0:
         raise ValueError(f"{name}: expected the coefficients of at least one layer, found none")
     tensors = [floating(to_tensor(f"{name}[{i}]", layer)) for i, layer in enumerate(layers)]
-    for i, tensor in enumerate(tensors):
-        _checks.matrix(f"{name}[{i}]", tensor)
-        _checks.same_rows(f"{name}[0]", tensors[0], f"{name}[{i}]", tensor)
+    if any(x.ndim != 2 or x.shape[0] != tensors[0].shape[0] or not x.numel() for x in tensors):
+        for i, tensor in enumerate(tensors):
+            _checks.matrix(f"{name}[{i}]", tensor)
+            _checks.same_rows(f"{name}[0]", tensors[0], f"{name}[{i}]", tensor)
     most = max(tensor.shape[1] for tensor in tensors)
     alike = [x if x.shape[1] == most else pad(x, (0, most - x.shape[1])) for x in tensors]
     return torch.stack(alike, 1)

@@ -24,14 +24,15 @@ from diptych.rsvc.toy_claims import ClaimRow, ConceptRow, claims
 
 MODELS = ("M_ps", "M_nc")
 
-#: Sixteen patches of half the image's sides: some hold a square of 12 pixels, most do not.
-GRID = PatchGrid(size=SIDE // 2, image_size=SIDE)
+#: Sixteen patches of 40 pixels: in the mean half of them hold half or more of a square of 12, a third
+#: nothing. Much smaller ones, enlarged to the size of an image, look like nothing that networks were taught.
+GRID = PatchGrid(size=40, image_size=SIDE)
 
 #: A patch holds the square if this share of the square is inside.
 HOLDS = 0.5
 
-# Of colours, squares and the split; apart from the seeds that networks are trained with.
-_TEST_COLORS = 1_000_003
+#: What the seed of the test images' colours and squares is ahead of that of the training images'.
+TEST_COLORS = 1_000_003
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class ToySettings:
     depth: int = 4
     epochs: int = 12
     k: int = 10
-    held_out: int = 150
+    held_out: int = 200
     per_digit: int = 500
 
     def __post_init__(self) -> None:
@@ -264,9 +265,15 @@ def square_correlations(
         return x.T @ y / (np.linalg.norm(x, axis=0) * np.linalg.norm(y))
 
 
+def first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The first ``count`` images of each digit: ascending indices."""
+    firsts = [np.flatnonzero(labels == digit)[:count] for digit in range(CLASSES)]
+    return np.sort(np.concatenate(firsts))
+
+
 def _images(settings: ToySettings, seed: int) -> _Images:
     pixels, labels = load_digits()
-    chosen = _first_of_each(labels, settings.per_digit)
+    chosen = first_of_each(labels, settings.per_digit)
     pixels, labels = pixels[chosen], labels[chosen]
     training, test = split(labels, settings.held_out, seed=seed)
 
@@ -275,7 +282,7 @@ def _images(settings: ToySettings, seed: int) -> _Images:
             pixels[items], labels[items], chosen[items], probability=probability, digit=digit, seed=colors
         )
 
-    others = seed + _TEST_COLORS
+    others = seed + TEST_COLORS
     return _Images(
         training={
             "M_ps": colored(training, settings.probability_one, settings.digit, seed),
@@ -284,11 +291,6 @@ def _images(settings: ToySettings, seed: int) -> _Images:
         plain=colored(test, 0.0, None, others),
         squares=colored(test, 1.0, None, others),
     )
-
-
-def _first_of_each(labels: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    firsts = [np.flatnonzero(labels == digit)[:count] for digit in range(CLASSES)]
-    return np.sort(np.concatenate(firsts))
 
 
 def _model_row(name: str, model: ColorCNN, images: _Images, settings: ToySettings, seed: int) -> ModelRow:

@@ -11,6 +11,7 @@ import numpy as np
 from diptych._tables import read_csv, write_csv
 from diptych.rsvc.toy import ModelRow, ToyRun
 from diptych.rsvc.toy_claims import ClaimRow, ConceptRow
+from diptych.rsvc.variations import VariationRow
 
 
 @dataclass
@@ -21,11 +22,13 @@ class ToyTables:
         models: A row per network.
         concepts: A row per network and concept.
         claims: A row per claim and run.
+        variations: A row per variation of the training and digit.
     """
 
     models: list[ModelRow] = field(default_factory=list)
     concepts: list[ConceptRow] = field(default_factory=list)
     claims: list[ClaimRow] = field(default_factory=list)
+    variations: list[VariationRow] = field(default_factory=list)
 
     def add(self, run: ToyRun) -> None:
         """Take over the rows of a run."""
@@ -34,11 +37,18 @@ class ToyTables:
         self.claims += run.claims
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write rsvc_toy.csv (concepts), rsvc_toy_claims.csv and rsvc_toy_models.csv, whole or not at all."""
-        root = Path(folder)
+        """Write the tables as CSV, each whole or not at all; returns their paths.
+
+        rsvc_toy.csv (concepts), rsvc_toy_claims.csv, rsvc_toy_models.csv and, if there are any,
+        rsvc_variations.csv.
+        """
+        written = []
         for name, (file, kind) in _TABLES.items():
-            write_csv(root / file, kind, getattr(self, name))
-        return [root / file for file, _ in _TABLES.values()]
+            rows = getattr(self, name)
+            if rows or kind is not VariationRow:
+                write_csv(Path(folder) / file, kind, rows)
+                written.append(Path(folder) / file)
+        return written
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "ToyTables":
@@ -48,7 +58,14 @@ class ToyTables:
             FileNotFoundError: A file is missing.
             ValueError: A file is damaged or has other columns; the message names it.
         """
-        return cls(**{name: read_csv(Path(folder) / file, kind) for name, (file, kind) in _TABLES.items()})
+        paths = {name: (Path(folder) / file, kind) for name, (file, kind) in _TABLES.items()}
+        return cls(
+            **{
+                name: read_csv(path, kind)
+                for name, (path, kind) in paths.items()
+                if kind is not VariationRow or path.exists()
+            }
+        )
 
     def summary(self) -> str:
         """Of each setting: similarities over seeds with their range, and how often each claim holds."""
@@ -85,4 +102,5 @@ _TABLES: dict[str, tuple[str, type[Any]]] = {
     "concepts": ("rsvc_toy.csv", ConceptRow),
     "claims": ("rsvc_toy_claims.csv", ClaimRow),
     "models": ("rsvc_toy_models.csv", ModelRow),
+    "variations": ("rsvc_variations.csv", VariationRow),
 }
