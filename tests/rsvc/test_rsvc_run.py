@@ -204,7 +204,7 @@ def test_an_unfinished_run_wants_to_be_resumed(
         patch.setattr("diptych.rsvc.run_classes.compare_classes", stop)
         with pytest.raises(KeyboardInterrupt):
             rsvc.run(*models, images, out=tmp_path, **OPTIONS)
-    with pytest.raises(FileExistsError, match="holds an unfinished comparison; resume it"):
+    with pytest.raises(FileExistsError, match="holds an unfinished run; go on with it"):
         rsvc.run(*models, images, out=tmp_path, **OPTIONS)
     with pytest.raises(FileNotFoundError, match=r"no finished run, run\.json is not there"):
         rsvc.RunResult.load(tmp_path)
@@ -375,6 +375,15 @@ def test_options_that_are_refused(
         rsvc.run(*models, images, out=tmp_path / "out", **(OPTIONS | options))
 
 
+def test_a_class_that_is_not_there_leaves_the_folder_to_another_try(
+    images: Path, models: tuple[ImageModel, ImageModel], tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match="no class 'grey'; the nearest are '3-grey'"):
+        rsvc.run(*models, images, out=tmp_path, classes=["grey"], **OPTIONS)
+    assert [path.name for path in tmp_path.iterdir()] == ["activations"]
+    assert list(rsvc.run(*models, images, out=tmp_path, classes=["3-grey"], **OPTIONS)) == ["3-grey"]
+
+
 def test_models_of_other_classes_are_refused(
     images: Path, models: tuple[ImageModel, ImageModel], tmp_path: Path
 ) -> None:
@@ -392,6 +401,7 @@ def test_class_names_can_be_given(
     names = ["rose", "grass", "sky", "road"]
     found = rsvc.run(*models, array, out=tmp_path, class_names=names, **OPTIONS)
     assert list(found) == ["rose", "grass"]
+    assert "2 of 4 classes are predicted by neither network." in found.summary()
     unnamed = rsvc.run(*models, array, out=tmp_path / "numbers", classes=[1], **OPTIONS)
     assert list(unnamed) == ["1"]
 

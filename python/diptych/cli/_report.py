@@ -26,7 +26,7 @@ def check_report(out: Path, overwrite: bool) -> None:
     check_target(out, overwrite)
 
 
-def check_pictures(images: Path | None, labels: Path | None, n: int) -> None:
+def check_pictures(images: Any, labels: Any, n: int) -> None:
     """Refuse images and labels that do not fit n items, before the work."""
     from diptych.report.images import load_images
     from diptych.report.labels import load_labels

@@ -1,23 +1,39 @@
-"""``diptych compare``: two files of embeddings in, an illustrated report out."""
+"""``diptych compare``: two files of embeddings, or two models and images, in, an illustrated report out."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
+from diptych.cli._compare_inputs import Models, from_files
 from diptych.cli._report import check_pictures, check_report, print_profile, write_report
 
 
 def compare(
-    a: Annotated[
-        Path,
-        typer.Argument(help="(n, d) embeddings: .npy, .npz, .safetensors, .pt, or a folder of shards."),
-    ],
-    b: Annotated[Path, typer.Argument(help="(n, d) embeddings of the same items in the same order.")],
     out: Annotated[Path, typer.Option(help="Folder to write the report to.")],
+    a: Annotated[
+        Path | None,
+        typer.Argument(help="(n, d) embeddings: .npy, .npz, .safetensors, .pt, or a folder of shards."),
+    ] = None,
+    b: Annotated[
+        Path | None, typer.Argument(help="(n, d) embeddings of the same items in the same order.")
+    ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Folder of n images, or .npy of (n, h, w[, 3]).")
     ] = None,
+    model_a: Annotated[
+        str | None, typer.Option(help="timm:NAME, to embed the images instead of reading A.")
+    ] = None,
+    model_b: Annotated[str | None, typer.Option(help="timm:NAME, instead of B.")] = None,
+    preset: Annotated[
+        Literal["dino-dinov2", "clip-inat"] | None, typer.Option(help="A pair of models by name.")
+    ] = None,
+    layer_a: Annotated[str, typer.Option(help="Of model A: a module path.")] = "embedding",
+    layer_b: Annotated[str, typer.Option(help="Of model B.")] = "embedding",
+    checkpoint_a: Annotated[Path | None, typer.Option(help="Local weights of model A.")] = None,
+    checkpoint_b: Annotated[Path | None, typer.Option(help="Local weights of model B.")] = None,
+    pretrained: Annotated[bool, typer.Option(help="Without, models' weights are random.")] = True,
+    cache: Annotated[Path | None, typer.Option(help="Folder to keep the models' embeddings in.")] = None,
     labels: Annotated[Path | None, typer.Option(help="CSV of n labels.")] = None,
     ids_a: Annotated[
         Path | None, typer.Option(help="Ids of A's items: .npy or .txt; default: those beside A.")
@@ -28,7 +44,9 @@ def compare(
     name_b: Annotated[str | None, typer.Option(help="What to call B; default: its file name.")] = None,
     n_explanations: Annotated[int, typer.Option("--n-explanations", "-m", help="Per direction.")] = 5,
     grid_size: Annotated[int, typer.Option(help="Items per explanation.")] = 9,
-    gamma: Annotated[float, typer.Option(help="Sensitivity of the difference.")] = 0.1,
+    gamma: Annotated[
+        float | None, typer.Option(help="Sensitivity of the difference; default 0.1, of models 0.05.")
+    ] = None,
     beta: Annotated[float, typer.Option(help="Sharpness of the affinity.")] = 5.0,
     distance: Annotated[
         Literal["neighborhood", "max", "local"], typer.Option(help="Distance between items.")
@@ -69,19 +87,24 @@ def compare(
         if not rank:
             check_report(out, overwrite)
         from diptych import rdx
-        from diptych.embed.files import count_items
         from diptych.rdx.checkpoint import clear
         from diptych.rdx.team import restarted
 
-        ids = _ids((a, ids_a), (b, ids_b), no_ids)
+        models = Models(
+            (model_a, model_b), preset, (layer_a, layer_b), (checkpoint_a, checkpoint_b), pretrained, cache
+        )
+        if models.wanted:
+            inputs = models.embedded(images, labels, (a, b, ids_a, ids_b), place, rank)
+        else:
+            inputs = from_files((a, b), images, labels, (ids_a, ids_b), no_ids)
         if not rank:
-            check_pictures(images, labels, count_items(a))
+            check_pictures(inputs.images, inputs.labels, inputs.items())
         result = rdx.compare(
-            a,
-            b,
+            inputs.a,
+            inputs.b,
             n_explanations=n_explanations,
             grid_size=grid_size,
-            gamma=gamma,
+            gamma=inputs.gamma if gamma is None else gamma,
             beta=beta,
             distance=distance,
             difference=difference,
@@ -89,7 +112,7 @@ def compare(
             align=None if align == "none" else align,
             conventions=conventions,
             seed=seed,
-            ids=ids,
+            ids=inputs.ids,
             precision=precision,
             neighbors=neighbors,
             samples=samples,
@@ -103,25 +126,7 @@ def compare(
             return
         if profile:
             print_profile(result)
-        result.names = (name_a or _name(a), name_b or _name(b))
-        write_report(result, out, images=images, labels=labels, overwrite=overwrite)
+        result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
+        write_report(result, out, images=inputs.images, labels=inputs.labels, overwrite=overwrite)
         if workspace is not None:
             clear(workspace)
-
-
-def _ids(a: tuple[Path, Path | None], b: tuple[Path, Path | None], none: bool) -> Any:
-    """The ids of both sides: those given, else those beside the embeddings."""
-    from diptych.embed import find_ids
-
-    given = a[1], b[1]
-    if none:
-        if given != (None, None):
-            raise ValueError("--no-ids: expected no --ids-a and --ids-b beside it")
-        return None
-    if given == (None, None):
-        return "auto"
-    return tuple(find_ids(path) if ids is None else ids for path, ids in (a, b))
-
-
-def _name(path: Path) -> str:
-    return path.resolve().name if path.is_dir() else path.stem

@@ -11,6 +11,7 @@ from diptych.embed.fingerprint import fingerprint
 from diptych.embed.ids import find_ids, load_ids
 from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, check_images, open_images
 from diptych.embed.layers import layer_names, layer_set
+from diptych.embed.layouts import read_images
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
@@ -43,6 +44,7 @@ __all__ = [
     "load_model",
     "open_embedding",
     "open_images",
+    "read_images",
     "read_nabirds",
     "read_stanford_cars",
     "save_embeddings",

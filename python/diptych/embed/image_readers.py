@@ -42,18 +42,18 @@ class Files:
     """Pictures that are a file each."""
 
     def __init__(self, paths: list[Path]) -> None:
-        self._paths = paths
+        self.paths = paths
 
     def read(self, item: int) -> "Image":
         """Return one picture in RGB."""
         from PIL import Image
 
-        with Image.open(self._paths[item]) as file:
+        with Image.open(self.paths[item]) as file:
             return to_rgb(file)
 
     def digest(self, item: int) -> bytes:
         """Hash the file's bytes."""
-        with open(self._paths[item], "rb") as file:
+        with open(self.paths[item], "rb") as file:
             return hashlib.file_digest(file, _hasher).digest()
 
     def labels(self, items: NDArray[np.int64]) -> NDArray[np.int64] | None:

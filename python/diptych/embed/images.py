@@ -95,6 +95,13 @@ class ImageSet:
         return f"ImageSet({len(self)} images{classes})"
 
     @property
+    def files(self) -> list[Path] | None:
+        """The n files, or None where the images are no files."""
+        if not isinstance(self._reader, Files):
+            return None
+        return [self._reader.paths[item] for item in self._items.tolist()]
+
+    @property
     def labels(self) -> NDArray[np.int64] | None:
         """(n,) int64 indices into ``classes``, or None where nothing tells them.
 

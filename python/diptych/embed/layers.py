@@ -104,6 +104,29 @@ def resolve_layers(model: ImageModel | torch.nn.Module, layers: LayersLike) -> l
     return list(dict.fromkeys(resolved))
 
 
+def one_layer(model: ImageModel, layer: str, name: str) -> str:
+    """The one layer that an argument asks for.
+
+    Args:
+        model: The model.
+        layer: What :func:`resolve_layers` takes.
+        name: The argument, for errors.
+
+    Raises:
+        TypeError: No name.
+        ValueError: A layer that does not exist (the nearest names are offered), or a set of several.
+    """
+    if not isinstance(layer, str):
+        raise TypeError(f"{name}: expected the name of a layer, found {layer!r}")
+    try:
+        found = resolve_layers(model, layer)
+    except ValueError as error:
+        raise ValueError(f"{name}: {model.name}: {error}") from error
+    if len(found) > 1:
+        raise ValueError(f"{name}: expected one layer, found the set {layer!r} of {len(found)}")
+    return found[0]
+
+
 def call_of(layer: str) -> tuple[str, int | None]:
     """Module path of a layer, and which of the module's calls in a forward pass it is, if that is said."""
     match = re.fullmatch(r"(.*):(\d+)", layer)

@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from diptych.rdx.align import Alignment, align_by_cka
+from diptych.rdx.image_models import ImagePair, image_pair
 from diptych.rdx.method import compare
 from diptych.rdx.planning import Plan, plan
 from diptych.rdx.results import Explanations, Parameters, RDXResult
@@ -20,6 +21,7 @@ __all__ = [
     "Alignment",
     "ConceptBottleneck",
     "Explanations",
+    "ImagePair",
     "Parameters",
     "Plan",
     "RDXResult",
@@ -28,6 +30,7 @@ __all__ = [
     "compare",
     "concept_recovery",
     "gamma_sweep",
+    "image_pair",
     "plan",
     "remove_concept",
 ]

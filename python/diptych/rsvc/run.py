@@ -25,7 +25,7 @@ from diptych.embed import (
 from diptych.embed.activations import Precision
 from diptych.embed.checkpoints import weights_hash
 from diptych.embed.images import ImagesLike
-from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, resolve_layers
+from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, one_layer
 from diptych.ops import _checks
 from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
@@ -36,6 +36,9 @@ from diptych.rsvc.selection import ClassImages, Indices, choose_images, members,
 
 # Fewest images of a class that concepts are extracted from.
 _LEAST_IMAGES = 5
+
+# Folder of activations in that of the run.
+_STORE = "activations"
 
 
 def run(
@@ -123,7 +126,7 @@ def run(
         ModuleNotFoundError: timm, pandas or pyarrow are wanted and not installed.
         TypeError: As :func:`diptych.embed.activations`.
         ValueError: ``out`` holds another run (the message tells what differs), models with different numbers
-            of logits, an unknown class or layer (the nearest are offered), no class to compare, and as
+            of logits, an unknown class or layer (the nearest are offered), and as
             :func:`diptych.embed.activations` and :func:`diptych.rsvc.compare`.
     """
     options = checked_options(k, method, alpha, folds, conventions, seed)
@@ -135,7 +138,7 @@ def run(
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),
-        layers=(_one_layer(first, layer_1, "layer_1"), _one_layer(second, layer_2, "layer_2")),
+        layers=(one_layer(first, layer_1, "layer_1"), one_layer(second, layer_2, "layer_2")),
         images=open_images(images),
         counts=(int(images_per_class), int(eval_images_per_class)),
         options=options,
@@ -144,16 +147,24 @@ def run(
             "batch_size": batch_size,
             "device": device,
             "precision": precision,
-            "store": folder / "activations" if cache is None else Path(cache),
+            "store": folder / _STORE if cache is None else Path(cache),
             "workers": workers,
             "progress": progress,
         },
     )
     asked = {"classes": classes, "class_names": class_names}
-    JobFolder(
-        folder, job.described() | {key: x and [*map(str, x)] for key, x in asked.items()}, {}, resume=resume
-    )
-    plan = _planned(job, classes, class_names)
+    described = job.described() | {
+        key: None if x is None else [str(each) for each in x] for key, x in asked.items()
+    }
+    began = (folder / JOB).is_file()
+    JobFolder(folder, described, {}, resume=resume)
+    try:
+        plan = _planned(job, classes, class_names)
+    except (TypeError, ValueError):
+        # What was asked for cannot be: the folder is left to another try.
+        if not began:
+            (folder / JOB).unlink()
+        raise
     if plan.chosen:
         patches = _patches(job, plan)
         compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
@@ -190,7 +201,7 @@ class _Job:
                 f"layer_{side}": layer,
             }
         return told | {
-            "images": self.images.fingerprint(),
+            "images": self.images.fingerprint(progress=self.showing["progress"]),
             "images_per_class": self.counts[0],
             "eval_images_per_class": self.counts[1],
             "precision": self.showing["precision"],
@@ -226,6 +237,7 @@ class _Plan:
     names: list[str]  #: of all logits
     chosen: list[ClassImages]
     skipped: list[ClassRow]
+    silent: int  #: classes that neither network predicts
     labels: Indices | None  #: the class of each image in the numbers of the logits, if that is known
     unreadable: Unreadable
 
@@ -261,7 +273,8 @@ def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequen
                 seed=job.options.seed,
             )
         )
-    return _Plan(names, chosen, skipped, labels, logits[0].unreadable)
+    silent = 0 if classes is not None else len(names) - len(chosen) - len(skipped)
+    return _Plan(names, chosen, skipped, silent, labels, logits[0].unreadable)
 
 
 def _patches(job: _Job, plan: _Plan) -> Patches:
@@ -297,6 +310,8 @@ def _gathered(job: _Job, plan: _Plan) -> RunResult:
         for name, layer, head in zip(job.called, job.layers, job.heads(), strict=True)
         if head is None
     ]
+    if plan.silent:
+        notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     rows.sort(key=lambda row: row.number)
     return RunResult(job.folder, job.called, rows, concepts, len(job.images), plan.unreadable.reasons, notes)
 
@@ -317,27 +332,18 @@ def _check_folder(folder: Path, resume: bool) -> None:
     """Refuse a folder of something else before any work."""
     if folder.exists() and not folder.is_dir():
         raise FileExistsError(f"{folder}: expected a folder, found a file")
-    if not folder.exists() or not any(folder.iterdir()):
-        return
     if not (folder / JOB).is_file():
-        raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
-    if (folder / RUN).is_file() and not resume:
+        if folder.exists() and any(path.name != _STORE for path in folder.iterdir()):
+            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
+    elif not resume and (folder / RUN).is_file():
         raise FileExistsError(
             f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
             "another folder"
         )
-
-
-def _one_layer(model: ImageModel, layer: str, name: str) -> str:
-    if not isinstance(layer, str):
-        raise TypeError(f"{name}: expected the name of a layer, found {layer!r}")
-    try:
-        found = resolve_layers(model, layer)
-    except ValueError as error:
-        raise ValueError(f"{name}: {model.name}: {error}") from error
-    if len(found) > 1:
-        raise ValueError(f"{name}: expected one layer, found the set {layer!r} of {len(found)}")
-    return found[0]
+    elif not resume:
+        raise FileExistsError(
+            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
+        )
 
 
 def _has_head(model: ImageModel, layer: str) -> bool:

@@ -126,6 +126,13 @@ class RunResult(Mapping[str, RSVCResult]):
         """Why classes were not compared, by name."""
         return {row.name: row.skipped for row in self.rows if row.skipped}
 
+    def least_expressed(self, n: int = 5) -> "pandas.DataFrame":
+        """The rows of each network's n concepts whose CMCS is farthest below their SMCS, farthest first."""
+        pandas = load_pandas("least_expressed")
+        gaps = self.concepts["cmcs"] - self.concepts["smcs"]
+        of_each = [gaps[self.concepts["network"] == name].nsmallest(n).index for name in self.names]
+        return pandas.concat([self.concepts.loc[index] for index in of_each], ignore_index=True)
+
     def summary(self) -> str:
         """The run in plain words, a line per fact."""
         first, second = self.names

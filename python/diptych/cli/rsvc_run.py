@@ -1,0 +1,107 @@
+"""``diptych rsvc run``: two models and a folder of images in, their concepts compared class by class out."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+# Concepts that the summary shows of each network.
+_SHOWN = 5
+
+
+def run(
+    model_1: Annotated[str, typer.Option(help="timm:NAME.")],
+    model_2: Annotated[str, typer.Option(help="timm:NAME, with the same classes.")],
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    out: Annotated[Path, typer.Option(help="Folder for the results.")],
+    layout: Annotated[
+        Literal["folder", "nabirds", "stanford-cars"], typer.Option(help="How the folder is laid out.")
+    ] = "folder",
+    split: Annotated[
+        Literal["all", "train", "test"], typer.Option(help="Of a data set that has it.")
+    ] = "all",
+    checkpoint_1: Annotated[Path | None, typer.Option(help="Local weights of model 1.")] = None,
+    checkpoint_2: Annotated[Path | None, typer.Option(help="Local weights of model 2.")] = None,
+    pretrained: Annotated[bool, typer.Option(help="Without, weights are random.")] = True,
+    layer_1: Annotated[str, typer.Option(help="Module path, or what enters the classifier.")] = "embedding",
+    layer_2: Annotated[str, typer.Option(help="The same of model 2.")] = "embedding",
+    classes: Annotated[
+        list[str] | None, typer.Option(help="Name or number, or numbers 3,7; may be repeated; default: all.")
+    ] = None,
+    images_per_class: Annotated[int, typer.Option(help="Of each network, to extract concepts from.")] = 100,
+    eval_images_per_class: Annotated[int, typer.Option(help="Of each network, to measure on.")] = 50,
+    k: Annotated[int, typer.Option("--k", help="Concepts of each network and class.")] = 10,
+    alpha: Annotated[float, typer.Option(help="Weight of the lasso's penalty.")] = 0.1,
+    conventions: Annotated[
+        Literal["default", "published-code"], typer.Option(help="Patches and replacement test.")
+    ] = "default",
+    seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
+    device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the forward passes.")
+    ] = "float32",
+    batch_size: Annotated[int, typer.Option(help="Images in a forward pass.")] = 64,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder for activations, shared by runs; default: in --out.")
+    ] = None,
+    table_format: Annotated[
+        Literal["csv", "parquet"], typer.Option("--format", help="parquet also writes the tables as such.")
+    ] = "csv",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+) -> None:
+    """Compare two image models concept by concept, in every class that both predict."""
+    from diptych import rsvc
+    from diptych.embed import load_model, read_images
+
+    source = read_images(images, layout=layout, split=split)
+    first, second = (
+        load_model(name, checkpoint=checkpoint, pretrained=pretrained)
+        for name, checkpoint in ((model_1, checkpoint_1), (model_2, checkpoint_2))
+    )
+    result = rsvc.run(
+        first,
+        second,
+        source,
+        out=out,
+        layer_1=layer_1,
+        layer_2=layer_2,
+        classes=_classes(classes),
+        images_per_class=images_per_class,
+        eval_images_per_class=eval_images_per_class,
+        k=k,
+        alpha=alpha,
+        conventions=conventions,
+        seed=seed,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        cache=cache,
+        resume=resume,
+        table_format=table_format,
+    )
+    console = Console()
+    console.print(result.summary(), markup=False, highlight=False)
+    if len(result):
+        console.print(_table(result))
+    console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _classes(given: list[str] | None) -> list[str] | None:
+    """Several numbers may come in one, 3,7; names may hold commas."""
+    if not given:
+        return None
+    found = []
+    for entry in given:
+        parts = [part.strip() for part in entry.split(",")]
+        found += parts if all(part.isdecimal() for part in parts) else [entry]
+    return found
+
+
+def _table(result: Any) -> Table:
+    columns = ("class_name", "network", "concept", "cmcs", "smcs", "importance")
+    table = Table(*columns, title="Concepts that the other network expresses least beside its own")
+    for row in result.least_expressed(_SHOWN).loc[:, columns].itertuples(index=False):
+        table.add_row(*(f"{value:.3f}" if isinstance(value, float) else str(value) for value in row))
+    return table

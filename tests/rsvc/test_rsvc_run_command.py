@@ -1,0 +1,146 @@
+"""``diptych rsvc run`` on two of timm's smallest models, their classifiers fitted to a folder of images."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from made_images import COLORS, folder_of_images, taught
+from safetensors.torch import save_file
+
+from diptych import rsvc
+from diptych.cli import app as cli
+from diptych.embed import load_model, open_images
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of images, and a checkpoint of each model."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("files")
+    images = open_images(folder_of_images(root / "images", 8))
+    for name in ("test_resnet", "test_vit"):
+        torch.manual_seed(0)
+        module = timm.create_model(name, num_classes=len(COLORS)).eval()
+        taught(load_model(module, name=name), images)
+        save_file(module.state_dict(), root / f"{name}.safetensors")
+    return root
+
+
+def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Run the command line in this process; returns its exit status."""
+    monkeypatch.setattr(sys, "argv", ["diptych", "rsvc", "run", *map(str, arguments)])
+    monkeypatch.setenv("COLUMNS", "200")
+    with pytest.raises(SystemExit) as leaving:
+        cli.main()
+    return int(leaving.value.code or 0)
+
+
+def models(files: Path) -> list[object]:
+    return [
+        *("--model-1", "timm:test_resnet", "--checkpoint-1", files / "test_resnet.safetensors"),
+        *("--model-2", "timm:test_vit", "--checkpoint-2", files / "test_vit.safetensors"),
+        *("--images", files / "images"),
+    ]
+
+
+def test_from_checkpoints_to_tables(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = [*models(files), "--out", out, "--k", 3, "--classes", "0,2", "--classes", "3-grey"]
+    assert run(*arguments, "--resume", monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "3 classes compared, 0 skipped; all 32 images were read" in printed
+    assert "timm:test_resnet: 9 concepts, predicted by timm:test_vit" in printed
+    assert "expresses least" in printed
+    assert f"Results: {out}" in printed
+    found = rsvc.RunResult.load(out)
+    assert list(found) == ["0-red", "2-blue", "3-grey"]
+    # A convolutional network's activations are at least 0, a transformer's are not.
+    assert (found["0-red"].concepts_1.method, found["0-red"].concepts_2.method) == ("nmf", "semi_nmf")
+    assert found.concepts["importance"].notna().all()
+    least = found.least_expressed(2)
+    assert least["network"].tolist() == ["timm:test_resnet"] * 2 + ["timm:test_vit"] * 2
+    gaps = (found.concepts["cmcs"] - found.concepts["smcs"])[found.concepts["network"] == "timm:test_vit"]
+    assert (least["cmcs"] - least["smcs"])[2] == pytest.approx(gaps.min())
+    assert run(*arguments, "--resume", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == printed
+    assert run(*arguments, monkeypatch=monkeypatch) == 2
+    assert "error: " in (told := capsys.readouterr().err)
+    assert "holds a finished run" in told
+
+
+def test_options_reach_the_run(files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = {}
+
+    def instead(*models: object, **options: object) -> None:
+        seen.update(options, models=[model.name for model in models[:2]])  # type: ignore[attr-defined]
+        raise ValueError("enough")
+
+    monkeypatch.setattr(rsvc, "run", instead)
+    options = ["--layer-1", "layer4", "--layer-2", "blocks.1", "--images-per-class", 9, "--alpha", 0.2]
+    options += ["--eval-images-per-class", 6, "--conventions", "published-code", "--seed", 4]
+    options += ["--device", "cpu", "--precision", "bfloat16", "--batch-size", 7, "--format", "parquet"]
+    options += ["--cache", tmp_path / "cache", "--classes", "a, b"]
+    assert run(*models(files), "--out", tmp_path / "out", *options, monkeypatch=monkeypatch) == 2
+    assert seen == {
+        "models": ["timm:test_resnet", "timm:test_vit"],
+        "out": tmp_path / "out",
+        "layer_1": "layer4",
+        "layer_2": "blocks.1",
+        "classes": ["a, b"],
+        "images_per_class": 9,
+        "eval_images_per_class": 6,
+        "k": 10,
+        "alpha": 0.2,
+        "conventions": "published-code",
+        "seed": 4,
+        "device": "cpu",
+        "precision": "bfloat16",
+        "batch_size": 7,
+        "cache": tmp_path / "cache",
+        "resume": False,
+        "table_format": "parquet",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (["--images", "nowhere"], "nowhere: no such folder of images"),
+        (["--model-1", "timm:test_resnett"], "has no model 'test_resnett'; the nearest are test_resnet"),
+        (["--layer-2", "blocks.9"], "layer_2: timm:test_vit: layers: no layer 'blocks.9'; the nearest are"),
+        (["--classes", "4-pink"], "classes: no class '4-pink'; the nearest are"),
+        (["--layout", "nabirds"], "images.txt: no such file; is this the folder of NABirds?"),
+        (["--split", "test"], "split: a folder of images has none, found 'test'"),
+    ],
+)
+def test_what_is_not_there_is_one_line_and_status_2(
+    files: Path,
+    tmp_path: Path,
+    change: list[str],
+    message: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*models(files), *change, "--out", tmp_path / "out", monkeypatch=monkeypatch) == 2
+    told = capsys.readouterr().err
+    assert message in told
+    assert told.startswith("error: ")
+    assert told.count("\n") == 1
+
+
+def test_random_weights_that_agree_on_nothing_are_told(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.manual_seed(0)
+    arguments = ["--model-1", "timm:test_resnet", "--model-2", "timm:test_vit", "--no-pretrained"]
+    arguments += ["--images", str(files / "images"), "--out", str(tmp_path), "--classes", "999"]
+    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    printed = capsys.readouterr().out
+    assert "0 classes compared, 1 skipped" in printed
+    assert "skipped 999: timm:test_resnet never predicts it" in printed
