@@ -123,17 +123,18 @@ def test_hovering_a_point_shows_its_picture_name_and_label(visit: Visit, digits:
     visit.page.mouse.move(place[0] - 40, place[1] - 40)
     visit.page.mouse.move(*place, steps=4)
     visit.page.wait_for_selector("#tooltip:not([hidden])", timeout=5_000)
-    shown = visit.page.locator("#tooltip .name").inner_text()
-    other = int(shown.removeprefix("item "))  # a close neighbor may lie on top of it
-    assert visit.page.locator("#tooltip .label").inner_text() == f"label {digits.labels[other]}"
-    pixels = visit.page.evaluate(
+    # In one go: on a busy machine an earlier step of the mouse may still be told of.
+    shown, label, pixels = visit.page.evaluate(
         """() => {
+            const text = (selector) => document.querySelector(`#tooltip ${selector}`).textContent;
             const canvas = document.querySelector('#tooltip canvas');
             const pen = canvas.getContext('2d'), side = canvas.width / 8;
-            return Array.from({length: 64}, (_, k) => pen.getImageData(
-                (k % 8 + 0.5) * side, (Math.floor(k / 8) + 0.5) * side, 1, 1).data[0]);
+            return [text('.name'), text('.label'), Array.from({length: 64}, (_, k) => pen.getImageData(
+                (k % 8 + 0.5) * side, (Math.floor(k / 8) + 0.5) * side, 1, 1).data[0])];
         }"""
     )
+    other = int(shown.removeprefix("item "))  # a close neighbor may lie on top of it
+    assert label == f"label {digits.labels[other]}"
     # The sheet is a PNG and the canvas enlarges without smoothing: every value is exact.
     assert pixels == digits.images[other].ravel().tolist()
     assert visit.page.locator(".ring:not([hidden])").count() == 2
