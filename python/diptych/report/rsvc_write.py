@@ -50,7 +50,7 @@ def write_rsvc(
 
     Args:
         results: A comparison, or those of many classes by name; a mapping may load its results when they are
-            asked for, which is up to four times each.
+            asked for, which is up to six times each.
         path: The folder to make.
         patches: Pictures of the patches that similarity was measured on, row by row of
             ``coefficients_1``: an array (m, h, w) or (m, h, w, c), uint8 or float in [0, 1], anything indexed
