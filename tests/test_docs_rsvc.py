@@ -23,9 +23,9 @@ def test_the_lines_of_code_run_one_after_the_other(
     found = names["found"]
     assert isinstance(found, RunResult)
     assert list(found) == ["zero", "one", "two"]
-    assert "3 classes compared, 0 skipped; all 60 images were read" in capsys.readouterr().out
-    assert "zero.coefficients_1.shape  # (96, 4)" in PAGE
-    assert found["zero"].coefficients_1.shape == (96, 4)
+    assert "3 classes compared, 0 skipped; all 30 images were read" in capsys.readouterr().out
+    assert "zero.coefficients_1.shape  # (80, 4)" in PAGE
+    assert found["zero"].coefficients_1.shape == (80, 4)
     written = {path.name for path in (tmp_path / "digits").iterdir()}
     assert written == {"activations", "classes", CLASSES, CONCEPTS, RUN, "job.json"}
     assert torch.get_num_threads() == 1
