@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
 from diptych.rdx.profile import Part
 
@@ -216,19 +217,8 @@ class RDXResult:
 
     @classmethod
     def _read(cls, file: Path | io.BytesIO, name: str) -> "RDXResult":
-        try:
-            with np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            if "meta" not in arrays:
-                raise ValueError("it holds other arrays")
-            meta = json.loads(str(arrays["meta"]))
-            if meta["format"] > _FORMAT:
-                raise ValueError(f"it has format {meta['format']}, this version reads {_FORMAT}")
-            return cls._from_parts(arrays, meta)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{name}: not a readable RDX result: {error}") from error
+        with readable(name, "RDX"):
+            return cls._from_parts(*read_archive(file, "meta", _FORMAT))
 
     @classmethod
     def _from_parts(cls, arrays: dict[str, NDArray[Any]], meta: dict[str, Any]) -> "RDXResult":

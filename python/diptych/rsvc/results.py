@@ -1,6 +1,5 @@
 """What a comparison found: similarity, importance and replacement of both networks' concepts."""
 
-import io
 import json
 import os
 from dataclasses import asdict, dataclass, field, fields
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
 from diptych.rsvc.concepts import Concepts
 from diptych.rsvc.regression import ConceptRegression
@@ -216,20 +216,8 @@ class RSVCResult:
             FileNotFoundError: No such file.
             ValueError: The file is not a saved comparison, is damaged, or is from a later version.
         """
-        try:
-            content = io.BytesIO(Path(path).read_bytes())
-            with np.load(content, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-            if "rsvc" not in arrays:
-                raise ValueError("it holds other arrays")
-            meta = json.loads(str(arrays.pop("rsvc")))
-            if meta["format"] > _FORMAT:
-                raise ValueError(f"it has format {meta['format']}, this version reads {_FORMAT}")
-            return cls._from_parts(arrays, meta)
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise ValueError(f"{os.fspath(path)}: not a readable RSVC result: {error}") from error
+        with readable(os.fspath(path), "RSVC"):
+            return cls._from_parts(*read_archive(Path(path), "rsvc", _FORMAT))
 
     def _arrays(self, regressions: bool) -> dict[str, Any]:
         arrays: dict[str, Any] = {}
