@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from diptych.cli.rsvc_run import run as command
-from diptych.rsvc.run_result import CLASSES, COLUMNS, CONCEPTS, RUN, RunResult
+from diptych.rsvc.run_result import CLASSES, COLUMNS, CONCEPTS, RUN, SHOWN, RunResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "rsvc.md").read_text()
 
@@ -27,7 +27,8 @@ def test_the_lines_of_code_run_one_after_the_other(
     assert "zero.coefficients_1.shape  # (80, 4)" in PAGE
     assert found["zero"].coefficients_1.shape == (80, 4)
     written = {path.name for path in (tmp_path / "digits").iterdir()}
-    assert written == {"activations", "classes", CLASSES, CONCEPTS, RUN, "job.json"}
+    assert written == {"activations", "classes", CLASSES, CONCEPTS, RUN, SHOWN, "job.json"}
+    assert (tmp_path / "page" / "index.html").is_file()
     assert torch.get_num_threads() == 1
 
 

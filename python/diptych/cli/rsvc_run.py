@@ -7,8 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from diptych.cli._report import check_report, repeat_command
+
 # Concepts that the summary shows of each network.
 _SHOWN = 5
+
+# Folder of the page in that of the results.
+_REPORT = "report"
 
 
 def run(
@@ -50,8 +55,14 @@ def run(
         Literal["csv", "parquet"], typer.Option("--format", help="parquet also writes the tables as such.")
     ] = "csv",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+    report: Annotated[
+        bool, typer.Option(help="Write a page that shows the concepts, to --out/report.")
+    ] = True,
 ) -> None:
     """Compare two image models concept by concept, in every class that both predict."""
+    if report:
+        # The page of an earlier start with --resume is made anew.
+        check_report(out / _REPORT, overwrite=True)
     from diptych import rsvc
     from diptych.embed import load_model, read_images
 
@@ -86,6 +97,12 @@ def run(
     if len(result):
         console.print(_table(result))
     console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+    if report and len(result):
+        from diptych.report import write_rsvc_run
+
+        options = {"images": source, "model": first, "command": repeat_command(), "overwrite": True}
+        page = write_rsvc_run(result, out / _REPORT, **options) / "index.html"
+        console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _classes(given: list[str] | None) -> list[str] | None:

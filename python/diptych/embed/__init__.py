@@ -17,6 +17,7 @@ from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
 from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
+from diptych.embed.seen import Seen
 from diptych.embed.stanford_cars import read_stanford_cars
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "PredictedGroup",
     "PredictedGroups",
     "Preprocess",
+    "Seen",
     "StoredEmbedding",
     "Unreadable",
     "UnreadableImageError",

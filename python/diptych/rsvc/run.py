@@ -11,6 +11,7 @@ import torch
 
 from diptych._build import versions
 from diptych._checkpoint import JOB, JobFolder
+from diptych._files import atomic_path
 from diptych._progress import track
 from diptych.embed import (
     Activations,
@@ -31,7 +32,7 @@ from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
 from diptych.rsvc.results import Parameters, load_pandas
 from diptych.rsvc.run_classes import Patches, compare_all, outcome
-from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, ClassRow, RunResult, compared_row
+from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, SHOWN, ClassRow, RunResult, compared_row
 from diptych.rsvc.selection import ClassImages, Indices, choose_images, members, too_few, wanted_classes
 
 # Fewest images of a class that concepts are extracted from.
@@ -165,10 +166,12 @@ def run(
         if not began:
             (folder / JOB).unlink()
         raise
+    stores = None
     if plan.chosen:
         patches = _patches(job, plan)
+        stores = patches.stores()
         compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
-    _gathered(job, plan).save(table_format)
+    _gathered(job, plan, stores).save(table_format)
     return RunResult.load(folder)
 
 
@@ -287,10 +290,12 @@ def _patches(job: _Job, plan: _Plan) -> Patches:
     for found in acts:
         if len(found.unreadable):
             raise ValueError(f"images: some could be read before and cannot be now: {found.unreadable}")
+    with atomic_path(job.folder / SHOWN) as temporary, open(temporary, "wb") as file:
+        np.save(file, subset.ids, allow_pickle=False)
     return Patches(acts, job.layers, needed, job.images.ids, plan.labels, job.device())
 
 
-def _gathered(job: _Job, plan: _Plan) -> RunResult:
+def _gathered(job: _Job, plan: _Plan, stores: tuple[Path, Path] | None) -> RunResult:
     """Read what was found of each class, and make the tables."""
     pandas, rows, frames = load_pandas("run"), list(plan.skipped), []
     for chosen in track(plan.chosen, "gathering results", shown=job.showing["progress"]):
@@ -313,7 +318,8 @@ def _gathered(job: _Job, plan: _Plan) -> RunResult:
     if plan.silent:
         notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     rows.sort(key=lambda row: row.number)
-    return RunResult(job.folder, job.called, rows, concepts, len(job.images), plan.unreadable.reasons, notes)
+    unreadable = plan.unreadable.reasons
+    return RunResult(job.folder, job.called, rows, concepts, len(job.images), unreadable, notes, stores)
 
 
 def _check_tables(table_format: str) -> None:
