@@ -15,7 +15,6 @@ from diptych.embed.layouts import read_images
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
-from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
 from diptych.embed.stanford_cars import read_stanford_cars
 
@@ -24,8 +23,6 @@ __all__ = [
     "ImageModel",
     "ImageSet",
     "PatchGrid",
-    "PredictedGroup",
-    "PredictedGroups",
     "Preprocess",
     "StoredEmbedding",
     "Unreadable",
@@ -35,7 +32,6 @@ __all__ = [
     "concept_patches",
     "find_ids",
     "fingerprint",
-    "group_by_prediction",
     "layer_names",
     "layer_set",
     "load_embedding",
