@@ -7,6 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from diptych.cli._report import print_notes
+
 # Concepts that the summary shows of each network.
 _SHOWN = 5
 
@@ -17,7 +19,8 @@ def run(
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     layout: Annotated[
-        Literal["folder", "nabirds", "stanford-cars"], typer.Option(help="How the folder is laid out.")
+        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
+        typer.Option(help="How the folder is laid out."),
     ] = "folder",
     split: Annotated[
         Literal["all", "train", "test"], typer.Option(help="Of a data set that has it.")
@@ -56,6 +59,7 @@ def run(
     from diptych.embed import load_model, read_images
 
     source = read_images(images, layout=layout, split=split)
+    print_notes(source.notes)
     first, second = (
         load_model(name, checkpoint=checkpoint, pretrained=pretrained)
         for name, checkpoint in ((model_1, checkpoint_1), (model_2, checkpoint_2))
