@@ -7,7 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli._report import check_report, repeat_command
+from diptych.cli._report import check_report, print_notes, repeat_command
 
 # Concepts that the summary shows of each network.
 _SHOWN = 5
@@ -22,7 +22,8 @@ def run(
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     layout: Annotated[
-        Literal["folder", "nabirds", "stanford-cars"], typer.Option(help="How the folder is laid out.")
+        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
+        typer.Option(help="How the folder is laid out."),
     ] = "folder",
     split: Annotated[
         Literal["all", "train", "test"], typer.Option(help="Of a data set that has it.")
@@ -67,6 +68,7 @@ def run(
     from diptych.embed import load_model, read_images
 
     source = read_images(images, layout=layout, split=split)
+    print_notes(source.notes)
     first, second = (
         load_model(name, checkpoint=checkpoint, pretrained=pretrained)
         for name, checkpoint in ((model_1, checkpoint_1), (model_2, checkpoint_2))
