@@ -121,7 +121,7 @@ def test_options_reach_the_run(files: Path, tmp_path: Path, monkeypatch: pytest.
         (["--layer-2", "blocks.9"], "layer_2: timm:test_vit: layers: no layer 'blocks.9'; the nearest are"),
         (["--classes", "4-pink"], "classes: no class '4-pink'; the nearest are"),
         (["--layout", "nabirds"], "images.txt: no such file; is this the folder of NABirds?"),
-        (["--split", "test"], "split: a folder of images has none, found 'test'"),
+        (["--split", "test"], "split: expected 'all', found 'test'; a folder of images has none"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_status_2(
