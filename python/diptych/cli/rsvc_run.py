@@ -102,8 +102,10 @@ def run(
     if report and len(result):
         from diptych.report import write_rsvc_run
 
-        options = {"images": source, "model": first, "command": repeat_command(), "overwrite": True}
-        page = write_rsvc_run(result, out / _REPORT, **options) / "index.html"
+        written = write_rsvc_run(
+            result, out / _REPORT, images=source, model=first, command=repeat_command(), overwrite=True
+        )
+        page = written / "index.html"
         console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -55,4 +55,4 @@ class Seen:
 
         image: Image = Pillow.new("RGB", (_PROBE, _PROBE), (level, level, level))
         found: Any = self._model.preprocess(image)
-        return found.float().mean((1, 2), keepdim=True)  # type: ignore[no-any-return]
+        return found.float().mean((1, 2), keepdim=True)
