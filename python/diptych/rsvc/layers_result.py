@@ -17,6 +17,7 @@ from diptych.embed import Unreadable
 #: The files of a run, the last of which is there when the run is finished.
 MATRIX, CLASSES, LAYERS = "matrix.csv", "classes.csv", "layers.npz"
 
+_ARRAYS = ("mmcs_1to2", "mmcs_2to1", "errors_1", "errors_2")
 _FORMAT = 1
 
 Values = NDArray[np.float64]
@@ -149,7 +150,7 @@ class LayersResult:
             "unreadable": self.unreadable,
             "notes": self.notes,
         }
-        arrays = {name: getattr(self, name) for name in ("mmcs_1to2", "mmcs_2to1", "errors_1", "errors_2")}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
         with atomic_path(written[2]) as temporary:
             np.savez_compressed(temporary, layers=np.array(json.dumps(meta)), **arrays)
         return written
@@ -168,10 +169,21 @@ class LayersResult:
             raise FileNotFoundError(f"{root}: no finished run, {LAYERS} is not there")
         with readable(str(path), "layers"):
             arrays, meta = read_archive(path, "layers", _FORMAT)
-            del meta["format"]
-            classes = [LayersClass(**row) for row in meta.pop("classes")]
-            first, second = meta.pop("names")
-            return cls(folder=root, names=(first, second), classes=classes, **meta, **arrays)
+            first, second = meta["names"]
+            return cls(
+                folder=root,
+                names=(first, second),
+                layers_1=meta["layers_1"],
+                layers_2=meta["layers_2"],
+                classes=[LayersClass(**row) for row in meta["classes"]],
+                mmcs_1to2=arrays["mmcs_1to2"],
+                mmcs_2to1=arrays["mmcs_2to1"],
+                errors_1=arrays["errors_1"],
+                errors_2=arrays["errors_2"],
+                images=meta["images"],
+                unreadable=meta["unreadable"],
+                notes=meta["notes"],
+            )
 
 
 def defined_mean(values: Values) -> Values:

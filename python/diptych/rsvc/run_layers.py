@@ -111,7 +111,8 @@ def run_layers(
         network, O(n d k) time per iteration of the factorisation. Memory about three times 64 n d bytes for
         the network of the larger d; 64 n d bytes on disk for both and each class with ``cache``. ResNet-18 by
         ResNet-50 on 1,000 classes of ImageNet (833 pairs, d of 3,904 and 22,720, n of 50 to 100): up to 1.6
-        million patches, 0.5 GB of memory, and 170 GB on disk if they are to be kept.
+        million patches, 0.5 GB of memory, and 170 GB on disk if they are to be kept; what comes after the
+        forward passes takes about four seconds a class on one core.
 
     Raises:
         FileExistsError: ``out`` holds something and ``resume`` was not asked for.
