@@ -172,7 +172,12 @@ def test_stopped_and_resumed_it_finds_the_same(
         patch.setattr(MODULE, "_compared", one)
         with pytest.raises(KeyboardInterrupt):
             rsvc.run_layers(*models, images, out=out, **OPTIONS)
-    assert [path.name for path in out.glob("class-*")] == ["class-00000.safetensors"]
+    (part,) = out.glob("class-*")
+    whole_part = part.read_bytes()
+    part.write_bytes(whole_part[:-1])
+    with pytest.raises(ValueError, match=r"class-00000\.safetensors: a damaged checkpoint, remove it"):
+        rsvc.run_layers(*models, images, out=out, resume=True, **OPTIONS)
+    part.write_bytes(whole_part)
     with pytest.raises(FileExistsError, match="holds an unfinished run; go on with it"):
         rsvc.run_layers(*models, images, out=out, **OPTIONS)
     with pytest.raises(FileNotFoundError, match=r"no finished run, layers\.npz is not there"):
@@ -336,6 +341,11 @@ def test_an_image_that_is_gone_meanwhile_is_named(
         ({"conventions": "theirs"}, ValueError, "conventions: expected one of 'default', 'published-code'"),
         ({"classes": ["rde"]}, ValueError, "classes: no class 'rde'; the nearest are '0-red'"),
         ({"class_names": ["a", "b"]}, ValueError, "class_names: expected 4, one for each logit, found 2"),
+        (
+            {"class_names": ["a", "b", "a", "c"]},
+            ValueError,
+            "class_names: expected each once, found 'a' twice",
+        ),
         ({"precision": "float8"}, ValueError, "precision: expected one of"),
     ],
 )

@@ -87,7 +87,7 @@ def layers(
         resume=resume,
     )
     console = Console()
-    console.print(result.summary(), markup=False, highlight=False)
+    console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
     if np.isfinite(result.matrix).any():
         figure = layer_matrix(
             result.matrix, layers_1=result.layers_1, layers_2=result.layers_2, names=result.names
