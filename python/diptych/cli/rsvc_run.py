@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diptych.cli._report import check_report, print_notes, repeat_command
+from diptych.cli._rsvc_options import classes_given
 
 # Concepts that the summary shows of each network.
 _SHOWN = 5
@@ -80,7 +81,7 @@ def run(
         out=out,
         layer_1=layer_1,
         layer_2=layer_2,
-        classes=_classes(classes),
+        classes=classes_given(classes),
         images_per_class=images_per_class,
         eval_images_per_class=eval_images_per_class,
         k=k,
@@ -107,17 +108,6 @@ def run(
         )
         page = written / "index.html"
         console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
-
-
-def _classes(given: list[str] | None) -> list[str] | None:
-    """Several numbers may come in one, 3,7; names may hold commas."""
-    if not given:
-        return None
-    found = []
-    for entry in given:
-        parts = [part.strip() for part in entry.split(",")]
-        found += parts if all(part.isdecimal() for part in parts) else [entry]
-    return found
 
 
 def _table(result: Any) -> Table:
