@@ -2,9 +2,10 @@
 
 import typer
 
-from diptych.cli import rsvc_run, rsvc_toy
+from diptych.cli import rsvc_finetune, rsvc_run, rsvc_toy
 
 app = typer.Typer(no_args_is_help=True, help="Two networks, concept by concept (RSVC, thesis ch. 3).")
 
+app.command("finetune")(rsvc_finetune.finetune)
 app.command("run")(rsvc_run.run)
 app.command("toy")(rsvc_toy.toy)

@@ -67,7 +67,7 @@ def run(
         out=out,
         layer_1=layer_1,
         layer_2=layer_2,
-        classes=_classes(classes),
+        classes=given_classes(classes),
         images_per_class=images_per_class,
         eval_images_per_class=eval_images_per_class,
         k=k,
@@ -88,7 +88,7 @@ def run(
     console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _classes(given: list[str] | None) -> list[str] | None:
+def given_classes(given: list[str] | None) -> list[str] | None:
     """Several numbers may come in one, 3,7; names may hold commas."""
     if not given:
         return None

@@ -6,6 +6,8 @@ Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable 
 
 from diptych.rsvc.collages import Collages, chosen_concepts, collages, lacking, top_patches
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
+from diptych.rsvc.finetune import finetune
+from diptych.rsvc.finetuned import Finetuned
 from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
 from diptych.rsvc.inputs import ClassPatches
 from diptych.rsvc.method import compare, compare_classes
@@ -24,6 +26,7 @@ __all__ = [
     "Collages",
     "ConceptRegression",
     "Concepts",
+    "Finetuned",
     "NeuronContribution",
     "RSVCResult",
     "Replacement",
@@ -35,6 +38,7 @@ __all__ = [
     "concept_integrated_gradients",
     "extract",
     "extract_many",
+    "finetune",
     "lacking",
     "layerwise",
     "max_similarity",

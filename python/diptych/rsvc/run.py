@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from diptych._build import versions
-from diptych._checkpoint import JOB, JobFolder
+from diptych._checkpoint import JOB, JobFolder, check_folder
 from diptych._progress import track
 from diptych.embed import (
     Activations,
@@ -134,7 +134,7 @@ def run(
     _checks.integer("eval_images_per_class", eval_images_per_class, 0)
     _check_tables(table_format)
     folder = Path(out)
-    _check_folder(folder, resume)
+    check_folder(folder, resume, kind="run", finished=RUN, again="--resume, or RunResult.load", beside=_STORE)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),
@@ -326,24 +326,6 @@ def _check_tables(table_format: str) -> None:
             raise ModuleNotFoundError(
                 "table_format: 'parquet' needs pyarrow: pip install pyarrow, or 'csv'"
             ) from error
-
-
-def _check_folder(folder: Path, resume: bool) -> None:
-    """Refuse a folder of something else before any work."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: expected a folder, found a file")
-    if not (folder / JOB).is_file():
-        if folder.exists() and any(path.name != _STORE for path in folder.iterdir()):
-            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
-    elif not resume and (folder / RUN).is_file():
-        raise FileExistsError(
-            f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
-            "another folder"
-        )
-    elif not resume:
-        raise FileExistsError(
-            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
-        )
 
 
 def _has_head(model: ImageModel, layer: str) -> bool:
