@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from diptych.cli.rsvc_run import run as command
+from diptych.cli.rsvc_finetune import finetune
+from diptych.cli.rsvc_run import run
 from diptych.rsvc.run_result import CLASSES, COLUMNS, CONCEPTS, RUN, RunResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "rsvc.md").read_text()
@@ -40,5 +41,6 @@ def test_every_column_is_explained() -> None:
 def test_the_options_that_are_named_are_there() -> None:
     part = PAGE[: PAGE.index("## RDX of two models")]
     named = {name.replace("-", "_") for name in re.findall(r"--([a-z0-9][a-z0-9-]*)", part)}
-    assert named - {"help", "format"} <= set(command.__annotations__)
-    assert len(named) > 10
+    known = set(run.__annotations__) | set(finetune.__annotations__)
+    assert {name.removeprefix("no_") for name in named - {"help", "format"}} <= known
+    assert len(named) > 20

@@ -60,3 +60,8 @@ def test_whole_images_stay_as_they_are() -> None:
 def test_bad_areas(area: float) -> None:
     with pytest.raises(ValueError, match="crop_area: expected a share above 0 and at most 1, found"):
         RandomCrop(area)
+
+
+def test_an_area_that_is_no_number() -> None:
+    with pytest.raises(TypeError, match="crop_area: expected a number, found 'half'"):
+        RandomCrop("half")  # type: ignore[arg-type]

@@ -101,6 +101,15 @@ def test_the_file_of_the_weights_is_a_checkpoint(
     assert json.loads((tmp_path / "finetuned.json").read_text())["classes"] == list(COLORS)
 
 
+def test_a_model_without_a_classifier_gets_one(images: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = load_model(timm.create_model("test_vit", num_classes=0), name="headless")
+    found = rsvc.finetune(model, images, out=tmp_path, frozen=True, **(QUICK | {"epochs": 20}))
+    again = load_model("timm:test_vit", checkpoint=found.weights)
+    assert again.head().out_features == 4
+    np.testing.assert_array_equal(logits(again, images), logits(found.model, images))
+
+
 def test_all_weights_learn(images: Path) -> None:
     model = small_model(8)
     options = QUICK | {"epochs": 12, "learning_rate": 0.1, "backbone_rate": 0.5}
@@ -226,6 +235,25 @@ def test_unreadable_images_are_named_skipped_and_counted(images: Path, tmp_path:
     options |= {"out": tmp_path / "out", "resume": True}
     again = rsvc.finetune(small_model(8), damaged, validation=damaged, **options)
     assert (again.unreadable, again.validation_unreadable) == (saved.unreadable, found.unreadable)
+
+
+class Pairs:
+    """A data set of pictures and labels, one of which it cannot give."""
+
+    def __len__(self) -> int:
+        return 7
+
+    def __getitem__(self, item: int) -> tuple[np.ndarray, int]:
+        if item == 5:
+            raise ValueError("torn")
+        return np.full((32, 32, 3), 30 * item, np.uint8), item % 3
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_what_a_data_set_cannot_read_is_counted(frozen: bool) -> None:
+    found = rsvc.finetune(small_model(8), open_images(Pairs()), frozen=frozen, **QUICK)
+    assert found.unreadable.reasons == {"5": "torn"}
+    assert found.classes == ("0", "1", "2")
 
 
 @pytest.mark.parametrize("frozen", [True, False])
@@ -380,6 +408,34 @@ def test_models_that_cannot_be_trained(images: Path, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"learning_rate: 1e\+30 made the loss"):
         rsvc.finetune(small_model(8), images, out=tmp_path / "out", **QUICK, learning_rate=1e30)
     assert not (tmp_path / "out" / "job.json").exists()
+
+
+def test_a_folder_wants_words_for_the_preprocessing(images: Path, tmp_path: Path) -> None:
+    preprocess = Preprocess(32)
+    model = load_model(small_model(8).module, preprocess=lambda image: preprocess(image), classifier="head")
+    for frozen in (True, False):
+        with pytest.raises(ValueError, match="preprocess_name: out needs words for the preprocessing"):
+            rsvc.finetune(model, images, out=tmp_path, frozen=frozen, **QUICK)
+    assert rsvc.finetune(model, images, **(QUICK | {"epochs": 1})).weights is None
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_where_it_is_trained(images: Path, device: torch.device, frozen: bool) -> None:
+    found = rsvc.finetune(small_model(8), images, validation=images, frozen=frozen, device=device, **QUICK)
+    assert found.model.head().weight.device.type == device.type
+    assert found.history[-1].loss < np.log(4)
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize(("frozen", "shown"), [(True, "fitting the classifier"), (False, "epoch 1 of 2")])
+def test_progress_is_shown(
+    images: Path, tmp_path: Path, frozen: bool, shown: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"out": tmp_path, "validation": images, "frozen": frozen, "epochs": 2, "workers": 1}
+    rsvc.finetune(small_model(8), images, **options)
+    told = capsys.readouterr().err
+    assert shown in told
+    assert "ETA" in told
 
 
 def test_an_image_that_goes_away_meanwhile_is_named(

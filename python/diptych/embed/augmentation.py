@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diptych.ops import _checks
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -25,6 +27,7 @@ class RandomCrop:
         flip: Whether images may be mirrored, left and right.
 
     Raises:
+        TypeError: No number.
         ValueError: A share that is not above 0 or is above 1.
     """
 
@@ -32,6 +35,7 @@ class RandomCrop:
     flip: bool = True
 
     def __post_init__(self) -> None:
+        _checks.real("crop_area", self.least_area)
         if not 0 < self.least_area <= 1:
             raise ValueError(f"crop_area: expected a share above 0 and at most 1, found {self.least_area}")
 

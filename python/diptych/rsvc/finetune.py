@@ -84,7 +84,7 @@ def finetune(
         backbone_rate: Of all other weights, as a share of it, 0.1 by default; not with ``frozen``.
         weight_decay: AdamW's, 0.05 by default; with ``frozen`` the weight of the squared norm beside the mean
             cross-entropy, 1e-3 by default.
-        warmup: Share of the steps over which learning rates rise; without ``frozen``, as the next two.
+        warmup: Share of the steps over which learning rates rise; without ``frozen``, as crop_area and flip.
         label_smoothing: Share of each label's weight that is spread over all classes.
         crop_area: Least share of an image's area that a crop has; 1 shows whole images.
         flip: Whether images may be mirrored.
@@ -102,16 +102,17 @@ def finetune(
 
     Complexity:
         Three forward passes' time of every image and epoch, and a pass that finds unreadable images; with
-        ``frozen`` one forward pass of each, and 4 n d c operations an iteration. ``out`` takes four times
-        the room of the weights while they are trained, or the embeddings.
+        ``frozen`` one forward pass of each, and 4 n d c operations an iteration. ``out`` takes six times
+        the room of the weights while one checkpoint replaces another, or that of the embeddings.
 
     Raises:
         FileExistsError: ``out`` holds something and ``resume`` was not asked for.
         FileNotFoundError: There is no such folder of images.
         TypeError: No number where one is wanted.
-        ValueError: No labels, fewer than 2 classes, an unknown class, validation images of other classes, a
-            model whose classifier is unknown or not linear, a number out of range, a loss that is not
-            finite, ``out`` holds another job (the message tells what differs), ``resume`` without ``out``.
+        ValueError: No labels or negative ones, fewer than 2 classes, an unknown class, validation images of
+            other classes, a model whose classifier is unknown or not linear, a number out of range, a loss
+            that is not finite, ``out`` holds another job (the message tells what differs), ``resume`` without
+            ``out``, ``out`` and preprocessing that cannot be named.
     """
     adamw = {"learning_rate": learning_rate, "backbone_rate": backbone_rate}
     options = {

@@ -84,6 +84,11 @@ class Job:
 
     def described(self) -> dict[str, Any]:
         """All that the result depends on, as JSON can hold it."""
+        if self.network.preprocess_name is None:
+            raise ValueError(
+                f"preprocess_name: out needs words for the preprocessing of {self.network.name}, whose own "
+                f"{self.network.preprocess!r} changes from run to run; say them to load_model"
+            )
         told = {
             "diptych": versions()["diptych"],
             "job": KIND,

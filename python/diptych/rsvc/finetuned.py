@@ -50,7 +50,7 @@ class Finetuned:
         last = self.history[-1]
         lines = [
             f"{self.model.name}: {len(self.classes)} classes, {self.unreadable}",
-            f"after {last.epoch} epochs: cross-entropy {last.loss:.4f}",
+            f"after {last.epoch} passes: cross-entropy {last.loss:.4f}",
         ]
         if self.validation_unreadable is not None:
             lines[1] += f", validation accuracy {last.accuracy:.2%}"
