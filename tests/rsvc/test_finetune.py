@@ -427,10 +427,16 @@ def test_where_it_is_trained(images: Path, device: torch.device, frozen: bool) -
 
 
 @pytest.mark.usefixtures("impatient")
-@pytest.mark.parametrize(("frozen", "shown"), [(True, "fitting the classifier"), (False, "epoch 1 of 2")])
+@pytest.mark.parametrize(("frozen", "shown"), [(True, "fitting the classifier"), (False, "epoch 2 of 2")])
 def test_progress_is_shown(
-    images: Path, tmp_path: Path, frozen: bool, shown: str, capsys: pytest.CaptureFixture[str]
+    images: Path,
+    tmp_path: Path,
+    frozen: bool,
+    shown: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
     options = {"out": tmp_path, "validation": images, "frozen": frozen, "epochs": 2, "workers": 1}
     rsvc.finetune(small_model(8), images, **options)
     told = capsys.readouterr().err
