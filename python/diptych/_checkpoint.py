@@ -3,7 +3,8 @@
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +155,21 @@ def check_folder(folder: Path, resume: bool, *, kind: str, finished: str, again:
         raise FileExistsError(
             f"{folder}: holds an unfinished {kind}; go on with it (--resume), or choose another folder"
         )
+
+
+@contextmanager
+def unless_refused(folder: Path) -> Iterator[None]:
+    """Take the description of a job that begins here away again when what it asks for cannot be.
+
+    So the folder is left to another try.
+    """
+    began = (folder / JOB).is_file()
+    try:
+        yield
+    except (TypeError, ValueError):
+        if not began:
+            (folder / JOB).unlink(missing_ok=True)
+        raise
 
 
 def digest(job: Mapping[str, Any]) -> str:

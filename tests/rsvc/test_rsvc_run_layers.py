@@ -205,7 +205,7 @@ def test_a_finished_run_is_read_and_never_overwritten(
     def never(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(MODULE, "activations", never)
+    monkeypatch.setattr("diptych.rsvc.model_pair.activations", never)
     assert_same(rsvc.run_layers(*models, images, out=finished.folder, resume=True, **OPTIONS), finished)
     with pytest.raises(FileExistsError, match=r"holds a finished run; read it again .*LayersResult\.load"):
         rsvc.run_layers(*models, images, out=finished.folder, **OPTIONS)

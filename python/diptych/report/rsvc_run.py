@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych.embed import ImageModel, PatchGrid, Seen, open_images
+from diptych.embed import ImageModel, Seen, open_images
 from diptych.embed.images import ImagesLike
 from diptych.plots.collage import Crops
 from diptych.report.rsvc_write import write_rsvc
+from diptych.rsvc.model_pair import patch_grid
 from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.run_result import RunResult
 
@@ -98,8 +99,7 @@ class _Some(Sequence[NDArray[np.uint8]]):
 
 def _crops(seen: Seen, places: Mapping[str, int], result: RSVCResult) -> Crops:
     """The patches that a class was measured on, in their order."""
-    published = result.parameters.conventions == "published-code"
-    grid = PatchGrid(conventions="published-code" if published else "whole-image")
+    grid = patch_grid(result.parameters.conventions)
     names = result.groups[:: len(grid)].tolist()
     missing = [name for name in names if name not in places]
     if missing:

@@ -9,42 +9,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from diptych._build import versions
-from diptych._checkpoint import JOB, JobFolder, check_folder
+from diptych._checkpoint import JobFolder, check_folder, unless_refused
 from diptych._files import atomic_path
 from diptych._progress import track
 from diptych.embed import (
-    Activations,
     ImageModel,
     ImageSet,
-    PatchGrid,
-    Unreadable,
-    activations,
     load_model,
     open_images,
 )
 from diptych.embed.activations import Precision
-from diptych.embed.checkpoints import weights_hash
 from diptych.embed.images import ImagesLike
-from diptych.embed.layers import EMBEDDING, LOGITS, LayersLike, one_layer
+from diptych.embed.layers import EMBEDDING, one_layer
 from diptych.ops import _checks
 from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
+from diptych.rsvc.model_pair import ModelPair, Plan, patch_grid, planned
 from diptych.rsvc.results import Parameters, load_pandas
 from diptych.rsvc.run_classes import Patches, compare_all, outcome
 from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, SHOWN, ClassRow, RunResult, compared_row
-from diptych.rsvc.selection import (
-    LEAST_IMAGES,
-    ClassImages,
-    Indices,
-    choose_images,
-    members,
-    names_apart,
-    names_of_classes,
-    predicted_classes,
-    too_few,
-    wanted_classes,
-)
+from diptych.rsvc.selection import LEAST_IMAGES, Indices
 
 # Folder of activations in that of the run.
 _STORE = "activations"
@@ -145,40 +129,41 @@ def run(
     folder = Path(out)
     check_folder(folder, resume, kind="run", finished=RUN, again="--resume, or RunResult.load", beside=_STORE)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
+    pair = ModelPair(
+        (first, second),
+        open_images(images),
+        {"batch_size": batch_size, "device": device, "precision": precision, "workers": workers},
+        progress,
+    )
     job = _Job(
-        models=(first, second),
+        pair=pair,
         layers=(one_layer(first, layer_1, "layer_1"), one_layer(second, layer_2, "layer_2")),
-        images=open_images(images),
         counts=(int(images_per_class), int(eval_images_per_class)),
         options=options,
+        store=folder / _STORE if cache is None else Path(cache),
         folder=folder,
-        showing={
-            "batch_size": batch_size,
-            "device": device,
-            "precision": precision,
-            "store": folder / _STORE if cache is None else Path(cache),
-            "workers": workers,
-            "progress": progress,
-        },
     )
     asked = {"classes": classes, "class_names": class_names}
     described = job.described() | {
         key: None if x is None else [str(each) for each in x] for key, x in asked.items()
     }
-    began = (folder / JOB).is_file()
-    JobFolder(folder, described, {}, resume=resume)
-    try:
-        plan = _planned(job, classes, class_names)
-    except (TypeError, ValueError):
-        # What was asked for cannot be: the folder is left to another try.
-        if not began:
-            (folder / JOB).unlink()
-        raise
+    with unless_refused(folder):
+        JobFolder(folder, described, {}, resume=resume)
+        plan = planned(
+            pair,
+            classes,
+            class_names,
+            job.store,
+            extraction=job.counts[0],
+            evaluation=job.counts[1],
+            least=max(LEAST_IMAGES, options.folds),
+            seed=options.seed,
+        )
     stores = None
     if plan.chosen:
         patches = _patches(job, plan)
         stores = patches.stores()
-        compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
+        compare_all(plan.chosen, patches, job.heads(), options, pair.called, folder, progress=progress)
     _gathered(job, plan, stores).save(table_format)
     return RunResult.load(folder)
 
@@ -187,120 +172,54 @@ def run(
 class _Job:
     """What is compared, how, and where to."""
 
-    models: tuple[ImageModel, ImageModel]
+    pair: ModelPair
     layers: tuple[str, str]
-    images: ImageSet
     counts: tuple[int, int]  #: images of each network and class to extract from, and to measure on
     options: Parameters
+    store: Path  #: of activations
     folder: Path
-    showing: dict[str, Any]  #: options of the forward passes
-
-    @property
-    def called(self) -> tuple[str, str]:
-        """Names of the models, told apart where they are the same."""
-        return names_apart(*(model.name for model in self.models))
 
     def described(self) -> dict[str, Any]:
         """All that the result depends on, as JSON can hold it."""
-        told: dict[str, Any] = {"diptych": versions()["diptych"]}
-        for side, (model, layer) in enumerate(zip(self.models, self.layers, strict=True), start=1):
-            told |= {
-                f"model_{side}": model.name,
-                f"weights_{side}": weights_hash(model.module),
-                f"preprocessing_{side}": model.preprocess_name,
-                f"layer_{side}": layer,
-            }
-        return told | {
-            "images": self.images.fingerprint(progress=self.showing["progress"]),
+        return self.pair.described() | {
+            "layer_1": self.layers[0],
+            "layer_2": self.layers[1],
             "images_per_class": self.counts[0],
             "eval_images_per_class": self.counts[1],
-            "precision": self.showing["precision"],
             **{key: x for key, x in asdict(self.options).items() if not key.startswith("target")},
         }
-
-    def show(
-        self, side: int, images: ImageSet, layers: LayersLike, proposals: PatchGrid | None = None
-    ) -> Activations:
-        """The activations of one of the models."""
-        return activations(self.models[side], images, layers, proposals=proposals, **self.showing)
 
     def heads(self) -> tuple[Head | None, Head | None]:
         """The linear classifiers behind the layers, None behind others."""
         first, second = (
             model.head() if _has_head(model, layer) else None
-            for model, layer in zip(self.models, self.layers, strict=True)
+            for model, layer in zip(self.pair.models, self.layers, strict=True)
         )
         return first, second
 
-    def device(self) -> torch.device:
-        """Where to compare: where the models are."""
-        if self.showing["device"] is not None:
-            return torch.device(self.showing["device"])
-        weight = next(self.models[0].module.parameters(), None)
-        return torch.device("cpu") if weight is None else weight.device
 
-
-@dataclass(frozen=True)
-class _Plan:
-    """The classes of a run."""
-
-    names: list[str]  #: of all logits
-    chosen: list[ClassImages]
-    skipped: list[ClassRow]
-    silent: int  #: classes that neither network predicts
-    labels: Indices | None  #: the class of each image in the numbers of the logits, if that is known
-    unreadable: Unreadable
-
-
-def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequence[str] | None) -> _Plan:
-    """Find which images each network takes for which class, and share them out."""
-    logits = job.show(0, job.images, LOGITS), job.show(1, job.images, LOGITS)
-    predicted = predicted_classes(logits, len(job.images), job.called)
-    count = logits[0][LOGITS].shape[1]
-    labels = _labels(job.images, count)
-    names = names_of_classes(job.images, count, class_names)
-    least = max(LEAST_IMAGES, job.options.folds)
-    chosen, skipped = [], []
-    for number in wanted_classes(classes, predicted, names):
-        of_class = members(predicted, number)
-        reason = too_few(of_class, job.called, least)
-        if reason is not None:
-            counted = len(of_class[0]), len(of_class[1])
-            skipped.append(ClassRow(number, names[number], *counted, skipped=reason))
-            continue
-        chosen.append(
-            choose_images(
-                of_class,
-                number,
-                extraction=job.counts[0],
-                evaluation=job.counts[1],
-                least=least,
-                seed=job.options.seed,
-            )
-        )
-    silent = 0 if classes is not None else len(names) - len(chosen) - len(skipped)
-    return _Plan(names, chosen, skipped, silent, labels, logits[0].unreadable)
-
-
-def _patches(job: _Job, plan: _Plan) -> Patches:
+def _patches(job: _Job, plan: Plan) -> Patches:
     """Show both networks the patches of all chosen images."""
+    pair, grid = job.pair, patch_grid(job.options.conventions)
     needed = np.unique(np.concatenate([x for each in plan.chosen for x in (each.training, each.evaluation)]))
-    published = job.options.conventions == "published-code"
-    grid = PatchGrid(conventions="published-code" if published else "whole-image")
-    subset = job.images.take(needed)
-    acts = job.show(0, subset, job.layers[0], grid), job.show(1, subset, job.layers[1], grid)
-    for found in acts:
-        if len(found.unreadable):
-            raise ValueError(f"images: some could be read before and cannot be now: {found.unreadable}")
+    subset = pair.images.take(needed)
+    first, second = (
+        pair.show(side, subset, layer, job.store, proposals=grid) for side, layer in enumerate(job.layers)
+    )
     with atomic_path(job.folder / SHOWN) as temporary, open(temporary, "wb") as file:
         np.save(file, subset.ids, allow_pickle=False)
-    return Patches(acts, job.layers, needed, job.images.ids, plan.labels, job.device())
+    labels = _labels(pair.images, len(plan.names))
+    return Patches((first, second), job.layers, needed, pair.images.ids, labels, pair.device)
 
 
-def _gathered(job: _Job, plan: _Plan, stores: tuple[Path, Path] | None) -> RunResult:
+def _gathered(job: _Job, plan: Plan, stores: tuple[Path, Path] | None) -> RunResult:
     """Read what was found of each class, and make the tables."""
-    pandas, rows, frames = load_pandas("run"), list(plan.skipped), []
-    for chosen in track(plan.chosen, "gathering results", shown=job.showing["progress"]):
+    pandas, frames, pair = load_pandas("run"), [], job.pair
+    rows = [
+        ClassRow(number, plan.names[number], by_1, by_2, skipped=reason)
+        for number, (by_1, by_2, reason) in plan.refused.items()
+    ]
+    for chosen in track(plan.chosen, "gathering results", shown=pair.progress):
         found, name = outcome(job.folder, chosen.number), plan.names[chosen.number]
         row = ClassRow(chosen.number, name, *chosen.predicted, len(chosen.training), len(chosen.evaluation))
         if isinstance(found, str):
@@ -314,14 +233,20 @@ def _gathered(job: _Job, plan: _Plan, stores: tuple[Path, Path] | None) -> RunRe
     concepts = pandas.concat(frames, ignore_index=True) if frames else pandas.DataFrame(columns=COLUMNS)
     notes = [
         f"{name}: no importance and no replacement test, as no linear classifier is known behind {layer!r}."
-        for name, layer, head in zip(job.called, job.layers, job.heads(), strict=True)
+        for name, layer, head in zip(pair.called, job.layers, job.heads(), strict=True)
         if head is None
     ]
-    if plan.silent:
-        notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     rows.sort(key=lambda row: row.number)
-    unreadable = plan.unreadable.reasons
-    return RunResult(job.folder, job.called, rows, concepts, len(job.images), unreadable, notes, stores)
+    return RunResult(
+        folder=job.folder,
+        names=pair.called,
+        rows=rows,
+        concepts=concepts,
+        images=len(pair.images),
+        unreadable=plan.unreadable,
+        notes=notes + plan.notes(),
+        stores=stores,
+    )
 
 
 def _check_tables(table_format: str) -> None:

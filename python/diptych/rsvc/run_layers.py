@@ -11,31 +11,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych._build import versions
-from diptych._checkpoint import JOB, Checkpoint, check_folder
+from diptych._checkpoint import Checkpoint, check_folder, unless_refused
 from diptych._progress import track
-from diptych.embed import Activations, ImageModel, ImageSet, PatchGrid, Unreadable, activations, open_images
+from diptych.embed import ImageModel, ImageSet, PatchGrid, open_images
 from diptych.embed.activations import Precision
-from diptych.embed.checkpoints import weights_hash
 from diptych.embed.images import ImagesLike
-from diptych.embed.layers import LOGITS, LayersLike, resolve_layers
+from diptych.embed.layers import LayersLike, resolve_layers
 from diptych.embed.models import load_model
 from diptych.ops import _checks
 from diptych.rsvc.concepts import MAX_CONCEPTS
 from diptych.rsvc.layer_concepts import layer_coefficients
 from diptych.rsvc.layers_result import LAYERS, LayersClass, LayersResult, defined_mean
+from diptych.rsvc.model_pair import ModelPair, Plan, patch_grid, planned
 from diptych.rsvc.replacement import CONVENTIONS
-from diptych.rsvc.selection import (
-    LEAST_IMAGES,
-    ClassImages,
-    choose_images,
-    members,
-    names_apart,
-    names_of_classes,
-    predicted_classes,
-    too_few,
-    wanted_classes,
-)
+from diptych.rsvc.selection import LEAST_IMAGES, ClassImages
 from diptych.rsvc.similarity import layerwise
 
 # Folder of activations in that of the run.
@@ -128,36 +117,37 @@ def run_layers(
     again = "--resume, or LayersResult.load"
     check_folder(folder, resume, kind="run", finished=LAYERS, again=again, beside=_STORE)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
+    pair = ModelPair(
+        (first, second),
+        open_images(images),
+        {"batch_size": batch_size, "device": device, "precision": precision, "workers": workers},
+        progress,
+    )
     job = _Job(
-        models=(first, second),
+        pair=pair,
         layers=(_layers(first, layers_1, "layers_1"), _layers(second, layers_2, "layers_2")),
-        images=open_images(images),
         options=options,
-        showing={
-            "batch_size": batch_size,
-            "device": device,
-            "precision": precision,
-            "workers": workers,
-        },
         cache=None if cache is None else Path(cache),
         folder=folder,
-        progress=progress,
     )
     asked = {"classes": classes, "class_names": class_names}
     described = job.described() | {
         key: None if x is None else [str(each) for each in x] for key, x in asked.items()
     }
-    began = (folder / JOB).is_file()
-    checkpoint = Checkpoint(folder, described, {}, resume=resume)
-    if (folder / LAYERS).is_file():
-        return LayersResult.load(folder)
-    try:
-        plan = _planned(job, classes, class_names)
-    except (TypeError, ValueError):
-        # What was asked for cannot be: the folder is left to another try.
-        if not began:
-            (folder / JOB).unlink()
-        raise
+    with unless_refused(folder):
+        checkpoint = Checkpoint(folder, described, {}, resume=resume)
+        if (folder / LAYERS).is_file():
+            return LayersResult.load(folder)
+        plan = planned(
+            pair,
+            classes,
+            class_names,
+            folder / _STORE if job.cache is None else job.cache,
+            extraction=options.images_per_class,
+            evaluation=0,
+            least=options.least,
+            seed=options.seed,
+        )
     missing = [chosen for chosen in plan.chosen if checkpoint.load(_part(chosen)) is None]
     for chosen in track(missing, "comparing layers", shown=progress):
         checkpoint.save(_part(chosen), **_compared(job, chosen))
@@ -180,111 +170,28 @@ class _Options:
 class _Job:
     """What is compared, how, and where to."""
 
-    models: tuple[ImageModel, ImageModel]
+    pair: ModelPair
     layers: tuple[list[str], list[str]]
-    images: ImageSet
     options: _Options
-    showing: dict[str, Any]  #: options of the forward passes
-    cache: Path | None
+    cache: Path | None  #: store of the patches' activations
     folder: Path
-    progress: bool
-
-    @property
-    def called(self) -> tuple[str, str]:
-        """Names of the models, told apart where they are the same."""
-        return names_apart(self.models[0].name, self.models[1].name)
 
     def described(self) -> dict[str, Any]:
         """All that the result depends on, as JSON can hold it."""
-        told: dict[str, Any] = {"workflow": "rsvc layers", "diptych": versions()["diptych"]}
-        for side, (model, layers) in enumerate(zip(self.models, self.layers, strict=True), start=1):
-            told |= {
-                f"model_{side}": model.name,
-                f"weights_{side}": weights_hash(model.module),
-                f"preprocessing_{side}": model.preprocess_name,
-                f"layers_{side}": layers,
-            }
-        return told | {
-            "images": self.images.fingerprint(progress=self.progress),
+        return self.pair.described() | {
+            "workflow": "rsvc layers",
+            "layers_1": self.layers[0],
+            "layers_2": self.layers[1],
             "images_per_class": self.options.images_per_class,
             "k": self.options.k,
             "conventions": self.options.conventions,
             "seed": self.options.seed,
-            "precision": self.showing["precision"],
         }
-
-    def logits(self, side: int) -> Activations:
-        """What one of the networks takes the images for."""
-        store = self.folder / _STORE if self.cache is None else self.cache
-        return activations(
-            self.models[side], self.images, LOGITS, store=store, progress=self.progress, **self.showing
-        )
-
-    def patches(self, side: int, images: ImageSet) -> Activations:
-        """The layers of one of the networks on the patches of some images."""
-        published = self.options.conventions == "published-code"
-        found = activations(
-            self.models[side],
-            images,
-            self.layers[side],
-            proposals=PatchGrid(conventions="published-code" if published else "whole-image"),
-            store=self.cache,
-            progress=False,
-            **self.showing,
-        )
-        if len(found.unreadable):
-            raise ValueError(f"images: some could be read before and cannot be now: {found.unreadable}")
-        return found
-
-    def device(self) -> torch.device:
-        """Where to compare: where the models are."""
-        if self.showing["device"] is not None:
-            return torch.device(self.showing["device"])
-        weight = next(self.models[0].module.parameters(), None)
-        return torch.device("cpu") if weight is None else weight.device
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The classes of a run."""
-
-    names: list[str]  #: of all logits
-    chosen: list[ClassImages]
-    skipped: list[LayersClass]
-    silent: int  #: classes that neither network predicts
-    unreadable: Unreadable
-
-
-def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequence[str] | None) -> _Plan:
-    """Find which images each network takes for which class, and choose among them."""
-    logits = job.logits(0), job.logits(1)
-    predicted = predicted_classes(logits, len(job.images), job.called)
-    names = names_of_classes(job.images, logits[0][LOGITS].shape[1], class_names)
-    options, chosen, skipped = job.options, [], []
-    for number in wanted_classes(classes, predicted, names):
-        of_class = members(predicted, number)
-        reason = too_few(of_class, job.called, options.least)
-        if reason is not None:
-            counted = len(of_class[0]), len(of_class[1])
-            skipped.append(LayersClass(number, names[number], *counted, skipped=reason))
-            continue
-        chosen.append(
-            choose_images(
-                of_class,
-                number,
-                extraction=options.images_per_class,
-                evaluation=0,
-                least=options.least,
-                seed=options.seed,
-            )
-        )
-    silent = 0 if classes is not None else len(names) - len(chosen) - len(skipped)
-    return _Plan(names, chosen, skipped, silent, logits[0].unreadable)
 
 
 def _compared(job: _Job, chosen: ClassImages) -> dict[str, NDArray[np.float64]]:
     """Compare all pairs of layers on the images of a class; the arrays of :class:`LayersResult`."""
-    images = job.images.take(chosen.training)
+    images = job.pair.images.take(chosen.training)
     # One network after the other: of the first only the coefficients stay in memory.
     (first, errors_1), (second, errors_2) = (
         _coefficients(job, side, images, own) for side, own in enumerate(chosen.own)
@@ -300,7 +207,8 @@ def _coefficients(
     job: _Job, side: int, images: ImageSet, own: NDArray[np.bool_]
 ) -> tuple[list[torch.Tensor], NDArray[np.float64]]:
     """The concepts of a network's layers in the patches of some images, extracted from its own."""
-    acts, device = job.patches(side, images), job.device()
+    grid, device = patch_grid(job.options.conventions), job.pair.device
+    acts = job.pair.show(side, images, job.layers[side], job.cache, proposals=grid, progress=False)
     # A store's arrays are read-only, which tensors cannot be.
     layers = [
         torch.from_numpy(np.require(acts[layer], requirements=["C", "W"])).to(device)
@@ -310,9 +218,13 @@ def _coefficients(
     return layer_coefficients(layers, rows, job.options.k, job.options.seed)
 
 
-def _gathered(job: _Job, plan: _Plan, checkpoint: Checkpoint) -> LayersResult:
+def _gathered(job: _Job, plan: Plan, checkpoint: Checkpoint) -> LayersResult:
     """Put the classes together."""
-    rows, shape = list(plan.skipped), (len(job.layers[0]), len(job.layers[1]))
+    shape = len(job.layers[0]), len(job.layers[1])
+    rows = [
+        LayersClass(number, plan.names[number], by_1, by_2, skipped=reason)
+        for number, (by_1, by_2, reason) in plan.refused.items()
+    ]
     arrays = {
         "mmcs_1to2": np.empty((len(plan.chosen), *shape)),
         "mmcs_2to1": np.empty((len(plan.chosen), *shape)),
@@ -330,20 +242,18 @@ def _gathered(job: _Job, plan: _Plan, checkpoint: Checkpoint) -> LayersResult:
     rows.sort(key=lambda row: row.number)
     notes = [
         note
-        for side, name in enumerate(job.called)
+        for side, name in enumerate(job.pair.called)
         for note in _without_concepts(name, job.layers[side], arrays[f"errors_{side + 1}"])
     ]
-    if plan.silent:
-        notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     return LayersResult(
         folder=job.folder,
-        names=job.called,
+        names=job.pair.called,
         layers_1=job.layers[0],
         layers_2=job.layers[1],
         classes=rows,
-        images=len(job.images),
-        unreadable=plan.unreadable.reasons,
-        notes=notes,
+        images=len(job.pair.images),
+        unreadable=plan.unreadable,
+        notes=notes + plan.notes(),
         **arrays,
     )
 
