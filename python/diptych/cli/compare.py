@@ -7,6 +7,7 @@ import typer
 
 from diptych.cli._compare_inputs import Models, from_files
 from diptych.cli._report import check_pictures, check_report, print_profile, write_report
+from diptych.cli._words import DescribeCache, DescribeKeyFrom, DescribeModel, DescribeUrl, describer
 
 
 def compare(
@@ -79,6 +80,10 @@ def compare(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    describe_url: DescribeUrl = None,
+    describe_model: DescribeModel = None,
+    describe_key_from: DescribeKeyFrom = None,
+    describe_cache: DescribeCache = None,
 ) -> None:
     """Explain what A groups together that B does not, and the other way round."""
     from diptych.cli._torchrun import process_group
@@ -86,6 +91,8 @@ def compare(
     with process_group(device) as (place, rank):
         if not rank:
             check_report(out, overwrite)
+        options = describe_url, describe_model, describe_key_from, describe_cache
+        asked = None if rank else describer(*options, images=images)
         from diptych import rdx
         from diptych.rdx.checkpoint import clear
         from diptych.rdx.team import restarted
@@ -127,6 +134,7 @@ def compare(
         if profile:
             print_profile(result)
         result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
-        write_report(result, out, images=inputs.images, labels=inputs.labels, overwrite=overwrite)
+        said = {} if asked is None else asked.of_grids(result, inputs.images)
+        write_report(result, out, images=inputs.images, labels=inputs.labels, overwrite=overwrite, **said)
         if workspace is not None:
             clear(workspace)
