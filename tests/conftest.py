@@ -1,8 +1,14 @@
 """Fixtures shared by all tests."""
 
+import os
 from collections.abc import Callable, Iterator
 
 import pytest
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: threads that spin while they wait would take them from each other.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import torch
 from chat_server import Server
 

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from diptych.cli.rsvc_run import run as command
-from diptych.rsvc.run_result import CLASSES, COLUMNS, CONCEPTS, RUN, RunResult
+from diptych.cli.rsvc_layers import layers
+from diptych.cli.rsvc_run import run
+from diptych.rsvc.layers_result import LayersResult
+from diptych.rsvc.run_result import CLASSES, COLUMNS, CONCEPTS, RUN, SHOWN, RunResult
 
 PAGE = (Path(__file__).parent.parent / "docs" / "rsvc.md").read_text()
 
@@ -27,7 +29,11 @@ def test_the_lines_of_code_run_one_after_the_other(
     assert "zero.coefficients_1.shape  # (80, 4)" in PAGE
     assert found["zero"].coefficients_1.shape == (80, 4)
     written = {path.name for path in (tmp_path / "digits").iterdir()}
-    assert written == {"activations", "classes", CLASSES, CONCEPTS, RUN, "job.json"}
+    assert written == {"activations", "classes", CLASSES, CONCEPTS, RUN, SHOWN, "job.json"}
+    assert (tmp_path / "page" / "index.html").is_file()
+    matrix = names["layers"]
+    assert isinstance(matrix, LayersResult)
+    assert f"layers.matrix.shape  # {matrix.matrix.shape}" in PAGE
     assert torch.get_num_threads() == 1
 
 
@@ -39,6 +45,6 @@ def test_every_column_is_explained() -> None:
 
 def test_the_options_that_are_named_are_there() -> None:
     part = PAGE[: PAGE.index("## RDX of two models")]
-    named = {name.replace("-", "_") for name in re.findall(r"--([a-z0-9][a-z0-9-]*)", part)}
-    assert named - {"help", "format"} <= set(command.__annotations__)
+    named = {name.replace("-", "_") for name in re.findall(r"--(?:no-)?([a-z0-9][a-z0-9-]*)", part)}
+    assert named - {"help", "format"} <= {*run.__annotations__, *layers.__annotations__}
     assert len(named) > 10

@@ -18,6 +18,34 @@ from diptych._files import atomic_path
 JOB = "job.json"
 
 
+def check_folder(folder: Path, *, finished: str, reader: str, beside: str, resume: bool) -> None:
+    """Refuse the folder of something else, or of a job that is not to be resumed, before any work.
+
+    Args:
+        folder: Where a job is to keep what it finds; it need not be there.
+        finished: The file that a finished job leaves.
+        reader: What reads a finished job, for the error.
+        beside: What may lie in the folder before the job.
+        resume: Whether a job that is there is wanted.
+
+    Raises:
+        FileExistsError: It is not to be used.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: expected a folder, found a file")
+    if not (folder / JOB).is_file():
+        if folder.exists() and any(path.name != beside for path in folder.iterdir()):
+            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
+    elif not resume and (folder / finished).is_file():
+        raise FileExistsError(
+            f"{folder}: holds a finished run; read it again (--resume, or {reader}), or choose another folder"
+        )
+    elif not resume:
+        raise FileExistsError(
+            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
+        )
+
+
 class JobFolder:
     """A folder that belongs to one job, which ``job.json`` describes.
 

@@ -186,7 +186,7 @@ def never(*_: object, **__: object) -> None:
 def test_what_would_spoil_the_report_is_refused_before_the_work(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("diptych.rdx.compare", never)
+    monkeypatch.setattr("diptych.rdx.compare_aligned", never)
     arguments = ["compare", files / "pixels.npy", files / "classes.npy", "--out"]
     np.save(tmp_path / "few.npy", np.zeros((3, 8, 8), np.uint8))
     (tmp_path / "few.csv").write_text("label\n1\n")
@@ -207,7 +207,7 @@ def test_what_would_spoil_the_report_is_refused_before_the_work(
 def test_a_missing_extra_is_told_before_the_work(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("diptych.rdx.compare", never)
+    monkeypatch.setattr("diptych.rdx.compare_aligned", never)
     monkeypatch.setitem(sys.modules, "plotly", None)
     loaded = ("diptych.report", "diptych.plots", "plotly.")
     for name in [name for name in sys.modules if name.startswith(loaded)]:

@@ -116,7 +116,7 @@ def test_options_of_models_and_of_the_comparison(
         (["--model-a", "timm:test_vit", "--images", "x"], "--model-a, --model-b: expected both, or --preset"),
         (["a.npy", "--preset", "dino-dinov2", "--images", "x"], "expected no files of embeddings or ids"),
         (
-            ["--model-a", "timm:test_vit", "--model-b", "timm:test_vti", "--no-pretrained", "--images", "x"],
+            ["--model-a", "timm:test_vit", "--model-b", "timm:test_vti", "--no-pretrained", "--images", "."],
             "has no model 'test_vti'",
         ),
         (
@@ -128,10 +128,12 @@ def test_options_of_models_and_of_the_comparison(
 def test_what_is_missing_is_named(
     arguments: list[str],
     message: str,
+    images: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.chdir(images)
     assert run(*arguments, "--out", tmp_path / "report", monkeypatch=monkeypatch) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "report").exists()

@@ -38,10 +38,12 @@ def test_a_layout_is_read_by_its_name(birds: Path) -> None:
 
 def test_layouts_and_splits_that_are_not_there(birds: Path) -> None:
     with pytest.raises(
-        ValueError, match="layout: expected one of 'folder', 'nabirds', 'stanford-cars', found"
+        ValueError, match="layout: expected one of 'folder', 'inaturalist', 'nabirds', 'stanford-cars', found"
     ):
         read_images(birds, layout="cub")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="split: expected one of 'all', 'train', 'test', found 'val'"):
         read_images(birds, split="val")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="split: a folder of images has none, found 'train'"):
+    with pytest.raises(ValueError, match="split: expected 'all', found 'train'; a folder of images has none"):
         read_images(birds / "images", split="train")
+    with pytest.raises(ValueError, match="split: expected 'all', found 'test'; an export of iNaturalist has"):
+        read_images(birds, layout="inaturalist", split="test")

@@ -161,6 +161,8 @@ def test_layer_matrix_writes_numbers_and_frames_the_best() -> None:
     frames = [np.round(frame.get_extents().get_points().mean(0)) for frame in ax.patches]
     places = [ax.transData.transform(place).round() for place in [(1, 0), (0, 1)]]
     np.testing.assert_allclose(frames, places, atol=1.0)  # pixels
+    # On the bright cells of the largest values dark frames are seen.
+    assert all(max(frame.get_edgecolor()[:3]) < 0.5 for frame in ax.patches)
     assert [label.get_text() for label in ax.get_yticklabels()] == ["l1", "l$2"]
     assert (ax.get_ylabel(), ax.get_xlabel()) == ("A", "B$")
     large = plots.layer_matrix(np.eye(49, 17))

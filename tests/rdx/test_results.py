@@ -54,6 +54,7 @@ def assert_same(found: RDXResult, expected: RDXResult) -> None:
     assert found.parameters == expected.parameters
     assert found.names == expected.names
     assert (found.cka, found.mutual_knn) == (expected.cka, expected.mutual_knn)
+    assert found.aligned_cka == expected.aligned_cka
     assert found.seconds == expected.seconds
     assert found.versions == expected.versions
     assert found.n == expected.n
@@ -241,7 +242,8 @@ def test_a_later_format_is_refused_by_name(result: RDXResult, tmp_path: Path) ->
 def test_the_summary_tells_the_figures(result: RDXResult) -> None:
     text = result.summary()
     assert text.splitlines()[0] == (
-        f"80 items, ours against theirs ½: CKA {result.cka:.3f}, mutual 10-NN {result.mutual_knn:.3f}"
+        f"80 items, ours against theirs ½: CKA {result.cka:.3f} ({result.aligned_cka:.3f} after alignment), "
+        f"mutual 10-NN {result.mutual_knn:.3f}"
     )
     for name, other, side in result.directions:
         line = (

@@ -1,5 +1,6 @@
 """``diptych rsvc run`` on two of timm's smallest models, their classifiers fitted to a folder of images."""
 
+import re
 import sys
 from pathlib import Path
 
@@ -58,6 +59,10 @@ def test_from_checkpoints_to_tables(
     assert "timm:test_resnet: 9 concepts, predicted by timm:test_vit" in printed
     assert "expresses least" in printed
     assert f"Results: {out}" in printed
+    assert f"Report: {out / 'report' / 'index.html'}" in printed
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "diptych rsvc run --model-1 timm:test_resnet" in page
+    assert re.search(r'<figure class="tile"[^>]*><img', page)
     found = rsvc.RunResult.load(out)
     assert list(found) == ["0-red", "2-blue", "3-grey"]
     # A convolutional network's activations are at least 0, a transformer's are not.
@@ -67,8 +72,8 @@ def test_from_checkpoints_to_tables(
     assert least["network"].tolist() == ["timm:test_resnet"] * 2 + ["timm:test_vit"] * 2
     gaps = (found.concepts["cmcs"] - found.concepts["smcs"])[found.concepts["network"] == "timm:test_vit"]
     assert (least["cmcs"] - least["smcs"])[2] == pytest.approx(gaps.min())
-    assert run(*arguments, "--resume", monkeypatch=monkeypatch) == 0
-    assert capsys.readouterr().out == printed
+    assert run(*arguments, "--resume", "--no-report", monkeypatch=monkeypatch) == 0
+    assert capsys.readouterr().out == printed.partition("Report: ")[0]
     assert run(*arguments, monkeypatch=monkeypatch) == 2
     assert "error: " in (told := capsys.readouterr().err)
     assert "holds a finished run" in told
@@ -116,7 +121,7 @@ def test_options_reach_the_run(files: Path, tmp_path: Path, monkeypatch: pytest.
         (["--layer-2", "blocks.9"], "layer_2: timm:test_vit: layers: no layer 'blocks.9'; the nearest are"),
         (["--classes", "4-pink"], "classes: no class '4-pink'; the nearest are"),
         (["--layout", "nabirds"], "images.txt: no such file; is this the folder of NABirds?"),
-        (["--split", "test"], "split: a folder of images has none, found 'test'"),
+        (["--split", "test"], "split: expected 'all', found 'test'; a folder of images has none"),
     ],
 )
 def test_what_is_not_there_is_one_line_and_status_2(

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from diptych.cli._report import print_notes
+from diptych.cli._shown_images import Shown
+
 _GAMMA = 0.1
 
 
@@ -17,6 +20,7 @@ class Inputs(NamedTuple):
     images: Any
     labels: Any
     gamma: float
+    item_names: Any = None
 
     def items(self) -> int:
         """The number of items."""
@@ -48,14 +52,13 @@ class Models:
         files: tuple[Path | None, ...],
         device: str | None,
         rank: int | None,
+        shown: Shown,
     ) -> Inputs:
-        """Show the images to the models, and say which could not be read.
+        """Show the images to the models, and say which were left out or could not be read.
 
         Raises:
             ValueError: One model alone, files of embeddings beside models, no images, several processes.
         """
-        from rich.console import Console
-
         from diptych.embed import load_model
         from diptych.rdx.image_models import GAMMA, PRESETS, image_pair
 
@@ -69,6 +72,8 @@ class Models:
         names = tuple(given or named for given, named in zip(self.given, preset, strict=True))
         if None in names:
             raise ValueError("--model-a, --model-b: expected both, or --preset, found one alone")
+        # A class that is not there is told before weights are downloaded.
+        source = shown.images(images)
         first, second = (
             load_model(str(name), checkpoint=checkpoint, pretrained=self.pretrained)
             for name, checkpoint in zip(names, self.checkpoints, strict=True)
@@ -76,16 +81,15 @@ class Models:
         pair = image_pair(
             first,
             second,
-            images,
+            source,
             layer_a=self.layers[0],
             layer_b=self.layers[1],
             device=device,
             store=self.cache,
         )
-        if len(pair.unreadable):
-            Console(stderr=True).print(str(pair.unreadable), markup=False, highlight=False, soft_wrap=True)
+        print_notes([*pair.notes, *([str(pair.unreadable)] if len(pair.unreadable) else [])])
         known = pair.labels if labels is None else labels
-        return Inputs(pair.a, pair.b, (pair.ids, None), pair.names, pair.files, known, GAMMA)
+        return Inputs(pair.a, pair.b, (pair.ids, None), pair.names, pair.files, known, GAMMA, pair.item_names)
 
 
 def from_files(

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,12 @@ def check_pictures(images: Any, labels: Any, n: int) -> None:
 def repeat_command() -> str:
     """The command line that is running, ready to be pasted into a shell."""
     return shlex.join(["diptych", *sys.argv[1:]])
+
+
+def print_notes(notes: Iterable[str]) -> None:
+    """Say on stderr what was left out."""
+    for note in notes:
+        Console(stderr=True).print(note, markup=False, highlight=False, soft_wrap=True)
 
 
 def print_profile(result: Any) -> None:

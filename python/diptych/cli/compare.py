@@ -5,8 +5,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from diptych.cli._aligned import announce, check_reports, clear_workspaces, print_alignments
 from diptych.cli._compare_inputs import Models, from_files
-from diptych.cli._report import check_pictures, check_report, print_profile, write_report
+from diptych.cli._report import check_pictures, print_profile, write_report
+from diptych.cli._shown_images import Shown
 from diptych.cli._words import DescribeCache, DescribeKeyFrom, DescribeModel, DescribeUrl, describer
 
 
@@ -28,6 +30,20 @@ def compare(
     model_b: Annotated[str | None, typer.Option(help="timm:NAME, instead of B.")] = None,
     preset: Annotated[
         Literal["dino-dinov2", "clip-inat"] | None, typer.Option(help="A pair of models by name.")
+    ] = None,
+    layout: Annotated[
+        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
+        typer.Option(help="How the folder of the models' images is laid out."),
+    ] = "folder",
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Show models these alone: a group of the study (mittens, gibbons, trolleybus, whippet, "
+            "maples, corvids, gators), or names of classes, separated by commas or repeated."
+        ),
+    ] = None,
+    images_per_class: Annotated[
+        int | None, typer.Option(help="Of each class, chosen at random; default of --classes: 500.")
     ] = None,
     layer_a: Annotated[str, typer.Option(help="Of model A: a module path.")] = "embedding",
     layer_b: Annotated[str, typer.Option(help="Of model B.")] = "embedding",
@@ -59,8 +75,12 @@ def compare(
         Literal["spectral", "pagerank"], typer.Option(help="How groups are found.")
     ] = "spectral",
     align: Annotated[
-        Literal["none", "a_to_b", "b_to_a"], typer.Option(help="Map one towards the other first.")
-    ] = "none",
+        list[str] | None,
+        typer.Option(
+            metavar="[none|a_to_b|b_to_a|all]",
+            help="Map one towards the other first; repeated, each has its report in a folder of --out.",
+        ),
+    ] = None,
     conventions: Annotated[
         Literal["default", "paper", "published-code"], typer.Option(help="How grids are chosen.")
     ] = "default",
@@ -89,26 +109,30 @@ def compare(
     from diptych.cli._torchrun import process_group
 
     with process_group(device) as (place, rank):
-        if not rank:
-            check_report(out, overwrite)
-        options = describe_url, describe_model, describe_key_from, describe_cache
-        asked = None if rank else describer(*options, images=images)
         from diptych import rdx
-        from diptych.rdx.checkpoint import clear
+        from diptych.rdx.aligned import check_aligns, place_of
         from diptych.rdx.team import restarted
 
+        aligns = check_aligns(align or "none")
+        if not rank:
+            check_reports(out, aligns, overwrite)
+        options = describe_url, describe_model, describe_key_from, describe_cache
+        asked = None if rank else describer(*options, images=images)
         models = Models(
             (model_a, model_b), preset, (layer_a, layer_b), (checkpoint_a, checkpoint_b), pretrained, cache
         )
+        shown = Shown(layout, classes, images_per_class, seed)
         if models.wanted:
-            inputs = models.embedded(images, labels, (a, b, ids_a, ids_b), place, rank)
+            inputs = models.embedded(images, labels, (a, b, ids_a, ids_b), place, rank, shown)
         else:
+            shown.demand_none()
             inputs = from_files((a, b), images, labels, (ids_a, ids_b), no_ids)
         if not rank:
             check_pictures(inputs.images, inputs.labels, inputs.items())
-        result = rdx.compare(
+        results = rdx.compare_aligned(
             inputs.a,
             inputs.b,
+            aligns=aligns,
             n_explanations=n_explanations,
             grid_size=grid_size,
             gamma=inputs.gamma if gamma is None else gamma,
@@ -116,7 +140,6 @@ def compare(
             distance=distance,
             difference=difference,
             sampling=sampling,
-            align=None if align == "none" else align,
             conventions=conventions,
             seed=seed,
             ids=inputs.ids,
@@ -131,10 +154,21 @@ def compare(
         )
         if rank:
             return
-        if profile:
-            print_profile(result)
-        result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
-        said = {} if asked is None else asked.of_grids(result, inputs.images)
-        write_report(result, out, images=inputs.images, labels=inputs.labels, overwrite=overwrite, **said)
+        for each, result in results.items():
+            announce(each, results)
+            if profile:
+                print_profile(result)
+            result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
+            said = {} if asked is None else asked.of_grids(result, inputs.images)
+            write_report(
+                result,
+                place_of(out, each, aligns),
+                images=inputs.images,
+                labels=inputs.labels,
+                item_names=inputs.item_names,
+                overwrite=overwrite,
+                **said,
+            )
+        print_alignments(results)
         if workspace is not None:
-            clear(workspace)
+            clear_workspaces(workspace, aligns)

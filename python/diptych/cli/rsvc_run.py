@@ -7,8 +7,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from diptych.cli._report import check_report, print_notes, repeat_command
+from diptych.cli._rsvc_options import classes_given
+
 # Concepts that the summary shows of each network.
 _SHOWN = 5
+
+# Folder of the page in that of the results.
+_REPORT = "report"
 
 
 def run(
@@ -17,7 +23,8 @@ def run(
     images: Annotated[Path, typer.Option(help="Folder of images.")],
     out: Annotated[Path, typer.Option(help="Folder for the results.")],
     layout: Annotated[
-        Literal["folder", "nabirds", "stanford-cars"], typer.Option(help="How the folder is laid out.")
+        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
+        typer.Option(help="How the folder is laid out."),
     ] = "folder",
     split: Annotated[
         Literal["all", "train", "test"], typer.Option(help="Of a data set that has it.")
@@ -50,12 +57,19 @@ def run(
         Literal["csv", "parquet"], typer.Option("--format", help="parquet also writes the tables as such.")
     ] = "csv",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+    report: Annotated[
+        bool, typer.Option(help="Write a page that shows the concepts, to --out/report.")
+    ] = True,
 ) -> None:
     """Compare two image models concept by concept, in every class that both predict."""
+    if report:
+        # The page of an earlier start with --resume is made anew.
+        check_report(out / _REPORT, overwrite=True)
     from diptych import rsvc
     from diptych.embed import load_model, read_images
 
     source = read_images(images, layout=layout, split=split)
+    print_notes(source.notes)
     first, second = (
         load_model(name, checkpoint=checkpoint, pretrained=pretrained)
         for name, checkpoint in ((model_1, checkpoint_1), (model_2, checkpoint_2))
@@ -67,7 +81,7 @@ def run(
         out=out,
         layer_1=layer_1,
         layer_2=layer_2,
-        classes=_classes(classes),
+        classes=classes_given(classes),
         images_per_class=images_per_class,
         eval_images_per_class=eval_images_per_class,
         k=k,
@@ -86,17 +100,14 @@ def run(
     if len(result):
         console.print(_table(result))
     console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+    if report and len(result):
+        from diptych.report import write_rsvc_run
 
-
-def _classes(given: list[str] | None) -> list[str] | None:
-    """Several numbers may come in one, 3,7; names may hold commas."""
-    if not given:
-        return None
-    found = []
-    for entry in given:
-        parts = [part.strip() for part in entry.split(",")]
-        found += parts if all(part.isdecimal() for part in parts) else [entry]
-    return found
+        written = write_rsvc_run(
+            result, out / _REPORT, images=source, model=first, command=repeat_command(), overwrite=True
+        )
+        page = written / "index.html"
+        console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(result: Any) -> Table:

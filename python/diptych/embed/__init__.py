@@ -10,23 +10,25 @@ from diptych.embed.files import load_embedding, load_embeddings, save_embeddings
 from diptych.embed.fingerprint import fingerprint
 from diptych.embed.ids import find_ids, load_ids
 from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, check_images, open_images
+from diptych.embed.inaturalist import Observation, inaturalist_observations, read_inaturalist
+from diptych.embed.inaturalist_2021 import read_inaturalist_2021
 from diptych.embed.layers import layer_names, layer_set
 from diptych.embed.layouts import read_images
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.nabirds import read_nabirds
 from diptych.embed.patches import PatchGrid, concept_patches
-from diptych.embed.predicted import PredictedGroup, PredictedGroups, group_by_prediction
 from diptych.embed.preprocess import Preprocess
+from diptych.embed.seen import Seen
 from diptych.embed.stanford_cars import read_stanford_cars
 
 __all__ = [
     "Activations",
     "ImageModel",
     "ImageSet",
+    "Observation",
     "PatchGrid",
-    "PredictedGroup",
-    "PredictedGroups",
     "Preprocess",
+    "Seen",
     "StoredEmbedding",
     "Unreadable",
     "UnreadableImageError",
@@ -35,7 +37,7 @@ __all__ = [
     "concept_patches",
     "find_ids",
     "fingerprint",
-    "group_by_prediction",
+    "inaturalist_observations",
     "layer_names",
     "layer_set",
     "load_embedding",
@@ -45,6 +47,8 @@ __all__ = [
     "open_embedding",
     "open_images",
     "read_images",
+    "read_inaturalist",
+    "read_inaturalist_2021",
     "read_nabirds",
     "read_stanford_cars",
     "save_embeddings",

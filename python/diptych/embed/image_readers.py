@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych.embed.rgb import array_to_rgb, to_rgb
+from diptych.embed.rgb import array_to_rgb, shrunk, to_rgb
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,6 +59,25 @@ class Files:
     def labels(self, items: NDArray[np.int64]) -> NDArray[np.int64] | None:
         """None: a file tells no class."""
         return None
+
+
+class ShrunkFiles(Files):
+    """Pictures that are a file each, larger ones shrunk until their longest side has so many pixels."""
+
+    def __init__(self, paths: list[Path], longest_side: int) -> None:
+        super().__init__(paths)
+        self._longest_side = longest_side
+
+    def read(self, item: int) -> "Image":
+        """Return one picture in RGB."""
+        return shrunk(super().read(item), self._longest_side)
+
+    def digest(self, item: int) -> bytes:
+        """Hash the file's bytes, and the size that its picture is shrunk to."""
+        hasher = _hasher()
+        hasher.update(f"longest side {self._longest_side}".encode())
+        hasher.update(super().digest(item))
+        return hasher.digest()
 
 
 class Pixels:

@@ -15,7 +15,15 @@ from numpy.typing import NDArray
 from diptych._files import is_image_name, natural_key
 from diptych._progress import track
 from diptych.embed._extras import require
-from diptych.embed.image_readers import DIGEST_BYTES, Dataset, Files, Pixels, Reader, is_of_the_image
+from diptych.embed.image_readers import (
+    DIGEST_BYTES,
+    Dataset,
+    Files,
+    Pixels,
+    Reader,
+    ShrunkFiles,
+    is_of_the_image,
+)
 from diptych.embed.mapped import Mapped, is_mapped
 
 if TYPE_CHECKING:
@@ -73,6 +81,9 @@ class ImageSet:
     Attributes:
         ids: (n,) str: paths relative to the folder (with "/"), paths as they were given, or "0", "1", ...
         classes: Names of the classes, or None.
+        names: (n,) str, what a report calls the images, with the credit that their licences ask for; None
+            where the ids say all.
+        notes: What was left out, in sentences.
     """
 
     def __init__(
@@ -82,8 +93,11 @@ class ImageSet:
         ids: NDArray[Any],
         labels: NDArray[np.int64] | None,
         classes: tuple[str, ...] | None,
+        *,
+        names: NDArray[Any] | None = None,
+        notes: tuple[str, ...] = (),
     ) -> None:
-        self.ids, self.classes = ids, classes
+        self.ids, self.classes, self.names, self.notes = ids, classes, names, notes
         self._reader, self._items, self._labels = reader, items, labels
         self._fingerprint: str | None = None
 
@@ -134,8 +148,33 @@ class ImageSet:
     def take(self, items: Any) -> "ImageSet":
         """The images with these indices (or this mask), in this order."""
         chosen = np.arange(len(self))[np.asarray(items)]
-        labels = None if self._labels is None else self._labels[chosen]
-        return ImageSet(self._reader, self._items[chosen], self.ids[chosen], labels, self.classes)
+        return ImageSet(
+            self._reader,
+            self._items[chosen],
+            self.ids[chosen],
+            None if self._labels is None else self._labels[chosen],
+            self.classes,
+            names=None if self.names is None else self.names[chosen],
+            notes=self.notes,
+        )
+
+    def relabelled(self, labels: NDArray[np.int64], classes: Sequence[str] | None) -> "ImageSet":
+        """The same images with other labels, (n,) indices into these names of classes."""
+        return ImageSet(
+            self._reader,
+            self._items,
+            self.ids,
+            labels,
+            None if classes is None else tuple(classes),
+            names=self.names,
+            notes=self.notes,
+        )
+
+    def noted(self, *notes: str) -> "ImageSet":
+        """The same images with further notes."""
+        noted = self.take(np.arange(len(self)))
+        noted.notes += notes
+        return noted
 
     def fingerprint(self, *, progress: bool = False) -> str:
         """Hash the images' content and order: 32 hexadecimal digits.
@@ -206,11 +245,17 @@ def open_images(source: ImagesLike, *, labels: Sequence[int] | NDArray[Any] | No
             f"labels: expected {len(images)} whole numbers, one per image, found shape {given.shape} "
             f"of {given.dtype}"
         )
-    return ImageSet(images._reader, images._items, images.ids, given.astype(np.int64), images.classes)
+    return images.relabelled(given.astype(np.int64), images.classes)
 
 
 def image_files(
-    folder: Path, names: Sequence[str], labels: Sequence[int], classes: Sequence[str]
+    folder: Path,
+    names: Sequence[str],
+    labels: Sequence[int],
+    classes: Sequence[str],
+    *,
+    longest_side: int | None = None,
+    shown_as: Sequence[str] | None = None,
 ) -> ImageSet:
     """The images that a data set lists.
 
@@ -219,9 +264,14 @@ def image_files(
         names: Path of each, relative to the folder: its id.
         labels: Class index of each.
         classes: Names of the classes.
+        longest_side: Pixels to which the longest side of larger images is shrunk; None to leave them.
+        shown_as: What a report calls each.
     """
-    files = Files([folder / name for name in names])
-    return _image_set(files, list(names), np.array(labels, np.int64), tuple(classes))
+    paths = [folder / name for name in names]
+    files = Files(paths) if longest_side is None else ShrunkFiles(paths, longest_side)
+    images = _image_set(files, list(names), np.array(labels, np.int64), tuple(classes))
+    images.names = None if shown_as is None else np.array(shown_as, dtype=str)
+    return images
 
 
 def check_images(images: ImageSet, *, progress: bool = False) -> tuple[ImageSet, Unreadable]:
@@ -299,7 +349,7 @@ def _of_folder(folder: Path) -> ImageSet:
     flat = sorted((name for name, is_dir in inside if not is_dir and is_image_name(name)), key=natural_key)
     # Sorted by code points, not naturally: the order in which torchvision numbers the classes.
     classes = sorted(name for name, is_dir in inside if is_dir)
-    deep = [_images_under(folder, name) for name in classes]
+    deep = [images_under(folder, name) for name in classes]
     if not flat and not any(deep):
         raise FileNotFoundError(f"{folder}: no image in this folder or in those inside it")
     if flat and any(deep):
@@ -314,7 +364,8 @@ def _of_folder(folder: Path) -> ImageSet:
     return _image_set(Files([folder / name for name in names]), names, labels, tuple(classes))
 
 
-def _images_under(folder: Path, name: str) -> list[str]:
+def images_under(folder: Path, name: str) -> list[str]:
+    """Paths of the images in a folder's folder, however deep, relative to the former; in natural order."""
     found = []
     for where, folders, files in os.walk(folder / name):
         folders[:] = [each for each in folders if not each.startswith(".")]

@@ -37,6 +37,17 @@ def to_rgb(image: "Image") -> "Image":
     return image.convert("RGB")
 
 
+def shrunk(image: "Image", longest_side: int) -> "Image":
+    """Bring a larger picture's longest side to so many pixels, antialiased; leave others as they are."""
+    from PIL import Image
+
+    found = max(image.size)
+    if found <= longest_side:
+        return image
+    width, height = (max(1, round(side * longest_side / found)) for side in image.size)
+    return image.resize((width, height), Image.Resampling.LANCZOS)
+
+
 def array_to_rgb(pixels: Any) -> "Image":
     """Convert one picture of whole numbers 0 to 255 to a Pillow image of mode RGB.
 

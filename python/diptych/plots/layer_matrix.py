@@ -56,12 +56,12 @@ def layer_matrix(
     best = np.where(np.isnan(found), -np.inf, found).argmax(1)
     for row, column in enumerate(best):
         if not np.isnan(found[row, column]):
-            corner = column - 0.44, row - 0.44
-            ax.add_patch(Rectangle(corner, 0.88, 0.88, fill=False, edgecolor="white", linewidth=1.6))
+            corner, color = (column - 0.44, row - 0.44), _ink(found[row, column], low, high)
+            ax.add_patch(Rectangle(corner, 0.88, 0.88, fill=False, edgecolor=color, linewidth=1.6))
     if max(rows, columns) <= _WRITTEN:
         for (row, column), value in np.ndenumerate(found):
             if not np.isnan(value):
-                color = "white" if value < low + 0.6 * (high - low) else INK
+                color = _ink(value, low, high)
                 ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=7, color=color)
     ax.set_yticks(range(rows), ticks_1, fontsize=7, parse_math=False)
     ax.set_xticks(range(columns), ticks_2, fontsize=7, rotation=90, parse_math=False)
@@ -73,6 +73,11 @@ def layer_matrix(
     bar.outline.set_visible(False)
     bar.ax.tick_params(labelsize=8, color=QUIET)
     return figure
+
+
+def _ink(value: float, low: float, high: float) -> str:
+    """A color that can be told from the cell of a value."""
+    return "white" if value < low + 0.6 * (high - low) else INK
 
 
 def _named(argument: str, names: Sequence[str] | None, count: int) -> list[str]:

@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from diptych.rdx.align import Alignment, align_by_cka
+from diptych.rdx.aligned import compare_aligned
+from diptych.rdx.class_groups import CLASS_GROUPS, ClassGroup, choose
 from diptych.rdx.image_models import ImagePair, image_pair
 from diptych.rdx.method import compare
 from diptych.rdx.planning import Plan, plan
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
     from diptych.rdx.concepts import ConceptBottleneck, concept_recovery, remove_concept
 
 __all__ = [
+    "CLASS_GROUPS",
     "Alignment",
+    "ClassGroup",
     "ConceptBottleneck",
     "Explanations",
     "ImagePair",
@@ -27,7 +31,9 @@ __all__ = [
     "RDXResult",
     "align_by_cka",
     "binary_success_rate",
+    "choose",
     "compare",
+    "compare_aligned",
     "concept_recovery",
     "gamma_sweep",
     "image_pair",

@@ -1,7 +1,7 @@
 """Two image models in, their embeddings of the same images out, ready to be compared (thesis sec. 4.5.4)."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 
 from diptych.embed import Activations, ImageModel, Unreadable, activations, load_model, open_images
 from diptych.embed.activations import Precision
-from diptych.embed.images import ImagesLike
+from diptych.embed.images import ImageSet, ImagesLike
 from diptych.embed.layers import EMBEDDING, one_layer
 from diptych.embed.pooling import Pooling
+from diptych.rdx.aligned import compare_aligned
+from diptych.rdx.class_groups import IMAGES_PER_CLASS, ClassGroup, choose
 from diptych.rdx.method import compare
 from diptych.rdx.results import RDXResult
 
@@ -44,6 +46,8 @@ class ImagePair:
         files: The n files, or None where the images are no files.
         names: How the models are called.
         unreadable: The images that were skipped.
+        item_names: What a report calls the n images, with their credit; None where the ids say all.
+        notes: What was left out before models saw the images, in sentences.
     """
 
     a: NDArray[np.float32]
@@ -53,6 +57,8 @@ class ImagePair:
     files: list[Path] | None
     names: tuple[str, str]
     unreadable: Unreadable
+    item_names: list[str] | None = None
+    notes: tuple[str, ...] = ()
 
     def compare(self, *, gamma: float = GAMMA, **options: Any) -> RDXResult:
         """Compare them by :func:`diptych.rdx.compare`, all of whose options it takes.
@@ -65,12 +71,37 @@ class ImagePair:
         result.names = self.names
         return result
 
+    def compare_aligned(
+        self, aligns: str | Sequence[str] = ("none", "a_to_b"), *, gamma: float = GAMMA, **options: Any
+    ) -> dict[str, RDXResult]:
+        """Compare them as they are and aligned by :func:`diptych.rdx.compare_aligned`.
+
+        Args:
+            aligns: Which of "none", "a_to_b" and "b_to_a", or "all".
+            gamma: Sensitivity of the difference.
+            **options: All others of :func:`diptych.rdx.compare`.
+
+        Returns:
+            The results by alignment, in this order.
+
+        Raises:
+            ValueError: As :func:`diptych.rdx.compare_aligned`.
+            TypeError: As :func:`diptych.rdx.compare`.
+        """
+        found = compare_aligned(self.a, self.b, aligns=aligns, gamma=gamma, ids=(self.ids, None), **options)
+        for result in found.values():
+            result.names = self.names
+        return found
+
 
 def image_pair(
     model_a: ImageModel | str,
     model_b: ImageModel | str,
     images: ImagesLike,
     *,
+    classes: str | ClassGroup | Sequence[str] | None = None,
+    images_per_class: int | None = None,
+    seed: int = 0,
     layer_a: str = EMBEDDING,
     layer_b: str = EMBEDDING,
     pooling: Pooling = "auto",
@@ -87,6 +118,10 @@ def image_pair(
         model_a: From :func:`diptych.embed.load_model`, or a name that it takes.
         model_b: The other. Each has its own preprocessing and input size.
         images: As :func:`diptych.embed.open_images` takes them.
+        classes: Show them images of these classes alone: a group of the study or its name
+            (:data:`diptych.rdx.CLASS_GROUPS`), or names of classes, as :func:`diptych.rdx.choose` takes them.
+        images_per_class: So many of each class, chosen at random; 500 of given classes by default.
+        seed: Of that choice.
         layer_a: Layer of model A: "embedding" is what enters the classifier (the pooled map, or the class
             token), or any module path.
         layer_b: The same of model B.
@@ -106,12 +141,12 @@ def image_pair(
 
     Raises:
         FileNotFoundError: There is no such folder.
-        TypeError: As :func:`diptych.embed.activations`.
-        ValueError: As :func:`diptych.embed.activations`, a set of layers, "patches".
+        TypeError: As :func:`diptych.embed.activations` and :func:`diptych.rdx.choose`.
+        ValueError: As these, a set of layers, "patches".
     """
     if pooling == "patches":
         raise ValueError("pooling: expected one embedding per image, found 'patches'")
-    source = open_images(images)
+    source = chosen_images(open_images(images), classes, images_per_class, seed)
     models = [load_model(each) if isinstance(each, str) else each for each in (model_a, model_b)]
     layers = [
         one_layer(model, layer, name)
@@ -149,4 +184,20 @@ def image_pair(
         files=read.files,
         names=called,
         unreadable=first.unreadable,
+        item_names=None if read.names is None else read.names.tolist(),
+        notes=read.notes,
     )
+
+
+def chosen_images(
+    images: ImageSet,
+    classes: str | ClassGroup | Sequence[str] | None,
+    images_per_class: int | None,
+    seed: int,
+) -> ImageSet:
+    """All images where nothing is chosen; see :func:`image_pair`."""
+    if classes is None and images_per_class is None:
+        return images
+    wanted = (images.classes or ()) if classes is None else classes
+    per_class = IMAGES_PER_CLASS if images_per_class is None else images_per_class
+    return choose(images, wanted, per_class=per_class, seed=seed)

@@ -168,6 +168,7 @@ def compare(
                 )
             ]
             cka = float(ops.linear_cka(raw[0], raw[1], check=False))
+            aligned_cka = None if align is None else float(ops.linear_cka(first, second, check=False))
     result = RDXResult(
         a=sides[0],
         b=sides[1],
@@ -180,6 +181,7 @@ def compare(
         versions=versions(),
         profile=measured_parts(means.meter, first.device) if profile else [],
         ids=known_ids,
+        aligned_cka=aligned_cka,
     )
     if team is not None:
         team.spread_bytes(result.to_bytes(embeddings=False))

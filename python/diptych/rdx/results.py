@@ -83,6 +83,7 @@ class RDXResult:
         versions: Versions of the software that made the result.
         profile: Where the time went, if that was asked for; longest first.
         ids: (n,) ids of the items, int64, uint64 or str; None if there were none.
+        aligned_cka: Linear CKA after alignment; None without one.
     """
 
     a: Explanations
@@ -96,6 +97,7 @@ class RDXResult:
     versions: dict[str, str] = field(default_factory=dict)
     profile: list[Part] = field(default_factory=list)
     ids: NDArray[Any] | None = None
+    aligned_cka: float | None = None
 
     @property
     def n(self) -> int:
@@ -111,9 +113,10 @@ class RDXResult:
     def summary(self) -> str:
         """The result in plain words, a line per fact."""
         first, second = self.names
+        aligned = "" if self.aligned_cka is None else f" ({self.aligned_cka:.3f} after alignment)"
         lines = [
             f"{self.n} items, {first} against {second}: "
-            f"CKA {self.cka:.3f}, mutual 10-NN {self.mutual_knn:.3f}"
+            f"CKA {self.cka:.3f}{aligned}, mutual 10-NN {self.mutual_knn:.3f}"
         ]
         for name, other, side in self.directions:
             if not side.grids:
@@ -189,6 +192,7 @@ class RDXResult:
             "parameters": asdict(self.parameters),
             "names": self.names,
             "cka": self.cka,
+            "aligned_cka": self.aligned_cka,
             "mutual_knn": self.mutual_knn,
             "seconds": self.seconds,
             "versions": self.versions,
@@ -246,4 +250,5 @@ class RDXResult:
             versions=meta["versions"],
             profile=[Part(**part) for part in meta.get("profile", [])],
             ids=arrays.get("ids"),
+            aligned_cka=meta.get("aligned_cka"),
         )

@@ -27,6 +27,7 @@ class Material:
     Attributes:
         title: Title of the page.
         command: Shell command that repeats the comparison, or None for the Python call.
+        notes: Sentences about all of it.
         cards: One for each concept shown; see :func:`diptych.report.rsvc_cards.card`.
         figures: (title, data URI) of figures about all concepts, by name: ``importance``, ``own``, ``mcs``.
         more_figures: (title, data URI) of those that the caller gave.
@@ -36,6 +37,7 @@ class Material:
 
     title: str
     command: str | None
+    notes: list[str] = field(default_factory=list)
     cards: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     more_figures: list[tuple[str, str]] = field(default_factory=list)
@@ -67,7 +69,7 @@ def _context(overview: Overview, material: Material, classes: int | None) -> dic
         "names": (networks[0].name, networks[1].name),
         "finding": rsvc_words.finding(networks),
         "facts": rsvc_words.facts(networks, _scope(overview, classes)),
-        "notes": rsvc_words.notes(networks, overview.notes),
+        "notes": material.notes + rsvc_words.notes(networks, overview.notes),
         "cards": material.cards,
         "said": _said(material),
         "described": material.descriptions is not None,

@@ -3,7 +3,7 @@
 import base64
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ def write_rsvc(
     activations: Pair | Mapping[Any, Pair] | None = None,
     figures: Mapping[str, Figure] | None = None,
     shown: int = SHOWN,
+    notes: Sequence[str] = (),
     command: str | None = None,
     overwrite: bool = False,
     title: str | None = None,
@@ -63,6 +64,7 @@ def write_rsvc(
             regressions.
         figures: More figures by title: layer matrices, sweeps.
         shown: Most concepts of each network that get a card.
+        notes: Sentences that the page says before those of the results.
         command: The shell command that repeats the comparison; the page shows the Python call without it.
         overwrite: Replace an earlier report; other folders are never replaced.
         title: Title of the page; by default the names of the networks.
@@ -92,7 +94,11 @@ def write_rsvc(
         said = check_concepts(descriptions, described_by, found)
         first, second = (each.name for each in found.networks)
         material = Material(
-            title or f"{first} and {second}", command, descriptions=said, described_by=described_by
+            title or f"{first} and {second}",
+            command,
+            list(notes),
+            descriptions=said,
+            described_by=described_by,
         )
         with whole_folder(target, overwrite) as folder:
             stages.enter("patches")

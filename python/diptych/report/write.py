@@ -7,8 +7,10 @@ from typing import Any
 
 from diptych.rdx.results import RDXResult
 from diptych.report.rdx_write import write_rdx
+from diptych.report.rsvc_run import write_rsvc_run
 from diptych.report.rsvc_write import write_rsvc
 from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.run_result import RunResult
 
 
 @singledispatch
@@ -19,10 +21,12 @@ def write(result: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     and PNG figures. It appears under its name only when all of it is written.
 
     Args:
-        result: A :class:`diptych.rdx.RDXResult` or a :class:`diptych.rsvc.RSVCResult`.
+        result: A :class:`diptych.rdx.RDXResult`, :class:`diptych.rsvc.RSVCResult` or
+            :class:`diptych.rsvc.RunResult`.
         path: The folder to make.
-        **options: As :func:`diptych.report.write_rdx` or :func:`diptych.report.write_rsvc` take them;
-            ``title``, ``command``, ``overwrite`` and ``progress`` are common to all.
+        **options: As :func:`diptych.report.write_rdx`, :func:`diptych.report.write_rsvc` or
+            :func:`diptych.report.write_rsvc_run` take them; ``title``, ``command``, ``overwrite`` and
+            ``progress`` are common to all.
 
     Returns:
         The folder.
@@ -39,3 +43,4 @@ def write(result: Any, path: str | os.PathLike[str], **options: Any) -> Path:
 
 write.register(RDXResult, write_rdx)
 write.register(RSVCResult, write_rsvc)
+write.register(RunResult, write_rsvc_run)

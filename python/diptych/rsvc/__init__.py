@@ -8,12 +8,14 @@ from diptych.rsvc.collages import Collages, chosen_concepts, collages, lacking, 
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
 from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
 from diptych.rsvc.inputs import ClassPatches
+from diptych.rsvc.layers_result import LayersClass, LayersResult
 from diptych.rsvc.method import compare, compare_classes
 from diptych.rsvc.neurons import NeuronContribution, neuron_contribution
 from diptych.rsvc.regression import ConceptRegression, predict
 from diptych.rsvc.replacement import Replacement, replacement_test
 from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.run import run
+from diptych.rsvc.run_layers import run_layers
 from diptych.rsvc.run_result import ClassRow, RunResult
 from diptych.rsvc.similarity import layerwise, max_similarity, predicted_similarity
 from diptych.rsvc.sweep import sweep
@@ -24,6 +26,8 @@ __all__ = [
     "Collages",
     "ConceptRegression",
     "Concepts",
+    "LayersClass",
+    "LayersResult",
     "NeuronContribution",
     "RSVCResult",
     "Replacement",
@@ -45,6 +49,7 @@ __all__ = [
     "refit",
     "replacement_test",
     "run",
+    "run_layers",
     "sweep",
     "top_patches",
 ]

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 
 from diptych._build import versions
-from diptych._checkpoint import JOB, JobFolder
+from diptych._checkpoint import JOB, JobFolder, check_folder
+from diptych._files import atomic_path
 from diptych._progress import track
 from diptych.embed import (
     Activations,
@@ -31,11 +32,19 @@ from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
 from diptych.rsvc.results import Parameters, load_pandas
 from diptych.rsvc.run_classes import Patches, compare_all, outcome
-from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, ClassRow, RunResult, compared_row
-from diptych.rsvc.selection import ClassImages, Indices, choose_images, members, too_few, wanted_classes
-
-# Fewest images of a class that concepts are extracted from.
-_LEAST_IMAGES = 5
+from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, SHOWN, ClassRow, RunResult, compared_row
+from diptych.rsvc.selection import (
+    LEAST_IMAGES,
+    ClassImages,
+    Indices,
+    choose_images,
+    members,
+    names_apart,
+    names_of_classes,
+    predicted_classes,
+    too_few,
+    wanted_classes,
+)
 
 # Folder of activations in that of the run.
 _STORE = "activations"
@@ -130,11 +139,11 @@ def run(
             :func:`diptych.embed.activations` and :func:`diptych.rsvc.compare`.
     """
     options = checked_options(k, method, alpha, folds, conventions, seed)
-    _checks.integer("images_per_class", images_per_class, max(_LEAST_IMAGES, folds))
+    _checks.integer("images_per_class", images_per_class, max(LEAST_IMAGES, folds))
     _checks.integer("eval_images_per_class", eval_images_per_class, 0)
     _check_tables(table_format)
     folder = Path(out)
-    _check_folder(folder, resume)
+    check_folder(folder, finished=RUN, reader="RunResult.load", beside=_STORE, resume=resume)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),
@@ -165,10 +174,12 @@ def run(
         if not began:
             (folder / JOB).unlink()
         raise
+    stores = None
     if plan.chosen:
         patches = _patches(job, plan)
+        stores = patches.stores()
         compare_all(plan.chosen, patches, job.heads(), options, job.called, folder, progress=progress)
-    _gathered(job, plan).save(table_format)
+    _gathered(job, plan, stores).save(table_format)
     return RunResult.load(folder)
 
 
@@ -187,8 +198,7 @@ class _Job:
     @property
     def called(self) -> tuple[str, str]:
         """Names of the models, told apart where they are the same."""
-        first, second = (model.name for model in self.models)
-        return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
+        return names_apart(*(model.name for model in self.models))
 
     def described(self) -> dict[str, Any]:
         """All that the result depends on, as JSON can hold it."""
@@ -245,16 +255,11 @@ class _Plan:
 def _planned(job: _Job, classes: Sequence[int | str] | None, class_names: Sequence[str] | None) -> _Plan:
     """Find which images each network takes for which class, and share them out."""
     logits = job.show(0, job.images, LOGITS), job.show(1, job.images, LOGITS)
-    counts = [each[LOGITS].shape[1] for each in logits]
-    if counts[0] != counts[1]:
-        raise ValueError(
-            f"models: expected as many logits of both, for the same classes, found {counts[0]} of "
-            f"{job.called[0]} and {counts[1]} of {job.called[1]}"
-        )
-    labels = _labels(job.images, counts[0])
-    names = _names(job.images, counts[0], class_names)
-    predicted = _predicted(logits[0], len(job.images)), _predicted(logits[1], len(job.images))
-    least = max(_LEAST_IMAGES, job.options.folds)
+    predicted = predicted_classes(logits, len(job.images), job.called)
+    count = logits[0][LOGITS].shape[1]
+    labels = _labels(job.images, count)
+    names = names_of_classes(job.images, count, class_names)
+    least = max(LEAST_IMAGES, job.options.folds)
     chosen, skipped = [], []
     for number in wanted_classes(classes, predicted, names):
         of_class = members(predicted, number)
@@ -287,10 +292,12 @@ def _patches(job: _Job, plan: _Plan) -> Patches:
     for found in acts:
         if len(found.unreadable):
             raise ValueError(f"images: some could be read before and cannot be now: {found.unreadable}")
+    with atomic_path(job.folder / SHOWN) as temporary, open(temporary, "wb") as file:
+        np.save(file, subset.ids, allow_pickle=False)
     return Patches(acts, job.layers, needed, job.images.ids, plan.labels, job.device())
 
 
-def _gathered(job: _Job, plan: _Plan) -> RunResult:
+def _gathered(job: _Job, plan: _Plan, stores: tuple[Path, Path] | None) -> RunResult:
     """Read what was found of each class, and make the tables."""
     pandas, rows, frames = load_pandas("run"), list(plan.skipped), []
     for chosen in track(plan.chosen, "gathering results", shown=job.showing["progress"]):
@@ -313,7 +320,8 @@ def _gathered(job: _Job, plan: _Plan) -> RunResult:
     if plan.silent:
         notes.append(f"{plan.silent} of {len(plan.names)} classes are predicted by neither network.")
     rows.sort(key=lambda row: row.number)
-    return RunResult(job.folder, job.called, rows, concepts, len(job.images), plan.unreadable.reasons, notes)
+    unreadable = plan.unreadable.reasons
+    return RunResult(job.folder, job.called, rows, concepts, len(job.images), unreadable, notes, stores)
 
 
 def _check_tables(table_format: str) -> None:
@@ -328,35 +336,10 @@ def _check_tables(table_format: str) -> None:
             ) from error
 
 
-def _check_folder(folder: Path, resume: bool) -> None:
-    """Refuse a folder of something else before any work."""
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: expected a folder, found a file")
-    if not (folder / JOB).is_file():
-        if folder.exists() and any(path.name != _STORE for path in folder.iterdir()):
-            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
-    elif not resume and (folder / RUN).is_file():
-        raise FileExistsError(
-            f"{folder}: holds a finished run; read it again (--resume, or RunResult.load), or choose "
-            "another folder"
-        )
-    elif not resume:
-        raise FileExistsError(
-            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
-        )
-
-
 def _has_head(model: ImageModel, layer: str) -> bool:
     if layer != EMBEDDING or model.classifier is None:
         return False
     return isinstance(model.module.get_submodule(model.classifier), torch.nn.Linear)
-
-
-def _predicted(logits: Activations, n: int) -> Indices:
-    """The class of each image, -1 of those that could not be read."""
-    predicted = np.full(n, -1, np.int64)
-    predicted[logits.indices] = logits.predicted()
-    return predicted
 
 
 def _labels(images: ImageSet, logits: int) -> Indices | None:
@@ -366,16 +349,3 @@ def _labels(images: ImageSet, logits: int) -> Indices | None:
         return None
     # Of a data set -1 is what could not be read, and so is shown to no model.
     return labels if len(labels) and int(labels.max()) < logits and int(labels.min()) >= -1 else None
-
-
-def _names(images: ImageSet, logits: int, class_names: Sequence[str] | None) -> list[str]:
-    """Names of the classes: those given, those of the images if there are as many, or their numbers."""
-    names = class_names if class_names is not None else images.classes
-    if class_names is not None and len(class_names) != logits:
-        raise ValueError(f"class_names: expected {logits}, one for each logit, found {len(class_names)}")
-    if names is None or len(names) != logits:
-        return [str(number) for number in range(logits)]
-    if len(set(names)) < logits:
-        twice = next(name for name in names if list(names).count(name) > 1)
-        raise ValueError(f"class_names: expected each once, found {twice!r} twice")
-    return list(names)

@@ -44,6 +44,11 @@ class Patches:
     labels: Indices | None
     device: torch.device
 
+    def stores(self) -> tuple[Path, Path]:
+        """The files of both networks' activations."""
+        first, second = (acts.paths[layer] for acts, layer in zip(self.acts, self.layers, strict=True))
+        return first, second
+
     def of(self, chosen: ClassImages) -> ClassPatches:
         """Load what a class is compared on."""
         per = self.acts[0].rows_per_image

@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diptych._files import atomic_path
 from diptych._tables import read_csv, write_csv
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The files of a run, the last of which is there when the run is finished.
 CLASSES, CONCEPTS, RUN = "classes.csv", "concepts.csv", "run.json"
+#: The images whose patches both networks were shown.
+SHOWN = "shown.npy"
 FORMATS = ("csv", "parquet")
 
 #: The columns of concepts.csv.
@@ -99,6 +102,7 @@ class RunResult(Mapping[str, RSVCResult]):
         images: Number of images that were looked at.
         unreadable: Why images could not be read, by id.
         notes: What a reader should know, in sentences.
+        stores: The files of both networks' activations of patches, or None where no class was compared.
     """
 
     folder: Path
@@ -108,6 +112,7 @@ class RunResult(Mapping[str, RSVCResult]):
     images: int
     unreadable: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    stores: tuple[Path, Path] | None = None
 
     def __getitem__(self, name: str) -> RSVCResult:
         for row in self.rows:
@@ -125,6 +130,26 @@ class RunResult(Mapping[str, RSVCResult]):
     def skipped(self) -> dict[str, str]:
         """Why classes were not compared, by name."""
         return {row.name: row.skipped for row in self.rows if row.skipped}
+
+    def activations(self, result: RSVCResult) -> tuple[NDArray[Any], NDArray[Any]] | None:
+        """Both networks' activations of the patches that a class' similarity was measured on.
+
+        Args:
+            result: Of one of the classes.
+
+        Returns:
+            (m, d1) and (m, d2) float32, a row for each of ``result.groups``; None where the store of
+            activations was removed.
+        """
+        if self.stores is None or not all(path.is_file() for path in self.stores):
+            return None
+        shown = np.load(self.folder / SHOWN, allow_pickle=False)
+        first, second = (np.load(path, mmap_mode="r", allow_pickle=False) for path in self.stores)
+        per = len(first) // len(shown)
+        place = {name: row for row, name in enumerate(shown.tolist())}
+        images = np.array([place[name] for name in result.groups[::per].tolist()])
+        rows = (images[:, None] * per + np.arange(per)).ravel()
+        return first[rows], second[rows]
 
     def least_expressed(self, n: int = 5) -> "pandas.DataFrame":
         """The rows of each network's n concepts whose CMCS is farthest below their SMCS, farthest first."""
@@ -179,10 +204,17 @@ class RunResult(Mapping[str, RSVCResult]):
             "images": self.images,
             "unreadable": self.unreadable,
             "notes": self.notes,
+            "stores": None if self.stores is None else [self._told(path) for path in self.stores],
         }
         with atomic_path(self.folder / RUN) as temporary:
             temporary.write_text(json.dumps(content, indent=1))
         return [*written, self.folder / RUN]
+
+    def _told(self, path: Path) -> str:
+        """A path as run.json has it: from the folder where it lies inside, so that the folder can move."""
+        root = self.folder.resolve()
+        where = path.resolve()
+        return str(where.relative_to(root) if where.is_relative_to(root) else where)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> "RunResult":
@@ -201,14 +233,16 @@ class RunResult(Mapping[str, RSVCResult]):
             content = json.loads((root / RUN).read_text())
             first, second = content["names"]
             images, unreadable = int(content["images"]), dict(content["unreadable"])
-            notes = list(content["notes"])
+            notes, stores = list(content["notes"]), content["stores"]
+            if stores is not None:
+                stores = root / stores[0], root / stores[1]
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(f"{root / RUN}: damaged: {error}") from error
         try:
             concepts = pandas.read_csv(root / CONCEPTS, dtype={"class_name": str, "network": str})
         except ValueError as error:
             raise ValueError(f"{root / CONCEPTS}: damaged: {error}") from error
-        return cls(root, (first, second), rows, concepts, images, unreadable, notes)
+        return cls(root, (first, second), rows, concepts, images, unreadable, notes, stores)
 
 
 def class_file(folder: Path, number: int) -> Path:

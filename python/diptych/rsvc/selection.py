@@ -8,6 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych.embed import Activations, ImageSet
+
+#: Fewest images of a class that a network's concepts are extracted from.
+LEAST_IMAGES = 5
+
 _OFFERED = 5
 
 Indices = NDArray[np.int64]
@@ -30,6 +35,48 @@ class ClassImages:
     training: Indices
     own: tuple[NDArray[np.bool_], NDArray[np.bool_]]
     evaluation: Indices
+
+
+def names_apart(first: str, second: str) -> tuple[str, str]:
+    """Names of two models, told apart where they are the same."""
+    return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
+
+
+def predicted_classes(
+    logits: tuple[Activations, Activations], n: int, called: tuple[str, str]
+) -> tuple[Indices, Indices]:
+    """The class that each network takes each of n images for, -1 for those that could not be read.
+
+    Raises:
+        ValueError: Other numbers of logits.
+    """
+    counts = [each["logits"].shape[1] for each in logits]
+    if counts[0] != counts[1]:
+        raise ValueError(
+            f"models: expected as many logits of both, for the same classes, found {counts[0]} of "
+            f"{called[0]} and {counts[1]} of {called[1]}"
+        )
+    found = np.full((2, n), -1, np.int64)
+    for row, each in zip(found, logits, strict=True):
+        row[each.indices] = each.predicted()
+    return found[0], found[1]
+
+
+def names_of_classes(images: ImageSet, logits: int, class_names: Sequence[str] | None) -> list[str]:
+    """Names of the logits: those given, those of the images' classes if there are as many, or numbers.
+
+    Raises:
+        ValueError: Not a name for each logit, or one twice.
+    """
+    names = class_names if class_names is not None else images.classes
+    if class_names is not None and len(class_names) != logits:
+        raise ValueError(f"class_names: expected {logits}, one for each logit, found {len(class_names)}")
+    if names is None or len(names) != logits:
+        return [str(number) for number in range(logits)]
+    if len(set(names)) < logits:
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise ValueError(f"class_names: expected each once, found {twice!r} twice")
+    return list(names)
 
 
 def wanted_classes(
