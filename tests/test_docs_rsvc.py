@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from diptych.cli.rsvc_finetune import finetune
 from diptych.cli.rsvc_layers import layers
 from diptych.cli.rsvc_run import run
 from diptych.rsvc.layers_result import LayersResult
@@ -46,5 +47,6 @@ def test_every_column_is_explained() -> None:
 def test_the_options_that_are_named_are_there() -> None:
     part = PAGE[: PAGE.index("## RDX of two models")]
     named = {name.replace("-", "_") for name in re.findall(r"--(?:no-)?([a-z0-9][a-z0-9-]*)", part)}
-    assert named - {"help", "format"} <= {*run.__annotations__, *layers.__annotations__}
-    assert len(named) > 10
+    known = {name for command in (finetune, layers, run) for name in command.__annotations__}
+    assert named - {"help", "format"} <= known
+    assert len(named) > 20

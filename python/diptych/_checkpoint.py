@@ -18,34 +18,6 @@ from diptych._files import atomic_path
 JOB = "job.json"
 
 
-def check_folder(folder: Path, *, finished: str, reader: str, beside: str, resume: bool) -> None:
-    """Refuse the folder of something else, or of a job that is not to be resumed, before any work.
-
-    Args:
-        folder: Where a job is to keep what it finds; it need not be there.
-        finished: The file that a finished job leaves.
-        reader: What reads a finished job, for the error.
-        beside: What may lie in the folder before the job.
-        resume: Whether a job that is there is wanted.
-
-    Raises:
-        FileExistsError: It is not to be used.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder}: expected a folder, found a file")
-    if not (folder / JOB).is_file():
-        if folder.exists() and any(path.name != beside for path in folder.iterdir()):
-            raise FileExistsError(f"{folder}: holds something else than a run; choose another folder")
-    elif not resume and (folder / finished).is_file():
-        raise FileExistsError(
-            f"{folder}: holds a finished run; read it again (--resume, or {reader}), or choose another folder"
-        )
-    elif not resume:
-        raise FileExistsError(
-            f"{folder}: holds an unfinished run; go on with it (--resume), or choose another folder"
-        )
-
-
 class JobFolder:
     """A folder that belongs to one job, which ``job.json`` describes.
 
@@ -54,6 +26,7 @@ class JobFolder:
         job: What the job is: inputs, parameters, block sizes, as JSON can hold them.
         settings: How the job is done where that depends on the machine's state; the folder's are kept.
         resume: Take up what the folder holds. Without it a folder that holds a job is refused.
+        kind: What errors call the job.
 
     Attributes:
         settings: Those of the job when it began.
@@ -70,7 +43,9 @@ class JobFolder:
         settings: Mapping[str, Any],
         *,
         resume: bool,
+        kind: str = "comparison",
     ) -> None:
+        self._kind = kind
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         # Through JSON, so that what is read back compares equal.
@@ -80,7 +55,7 @@ class JobFolder:
         if path.exists():
             if not resume:
                 raise FileExistsError(
-                    f"{self.folder}: holds an unfinished comparison; "
+                    f"{self.folder}: holds an unfinished {kind}; "
                     "resume it (--resume), or choose another folder"
                 )
             self.settings = self._read_job(path)
@@ -99,7 +74,7 @@ class JobFolder:
         for key in {**self._job, **found}:
             if self._job.get(key) != found.get(key):
                 raise ValueError(
-                    f"{self.folder}: holds another comparison, {key} is {found.get(key)!r} there and "
+                    f"{self.folder}: holds another {self._kind}, {key} is {found.get(key)!r} there and "
                     f"{self._job.get(key)!r} here"
                 )
         return settings
@@ -150,6 +125,35 @@ class Checkpoint(JobFolder):
 
     def _path(self, part: str) -> Path:
         return self.folder / f"{part}.safetensors"
+
+
+def check_folder(folder: Path, resume: bool, *, kind: str, finished: str, again: str, beside: str) -> None:
+    """Refuse the folder of something else before any work.
+
+    Args:
+        folder: Where a job is to be done.
+        resume: Whether it may hold that job.
+        kind: What errors call the job.
+        finished: The file that is there when the job is.
+        again: How a finished one is read.
+        beside: What may lie there before a job begins.
+
+    Raises:
+        FileExistsError: It is a file, or holds something else, or a job that is not to be resumed.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder}: expected a folder, found a file")
+    if not (folder / JOB).is_file():
+        if folder.exists() and any(path.name != beside for path in folder.iterdir()):
+            raise FileExistsError(f"{folder}: holds something else than a {kind}; choose another folder")
+    elif not resume and (folder / finished).is_file():
+        raise FileExistsError(
+            f"{folder}: holds a finished {kind}; read it again ({again}), or choose another folder"
+        )
+    elif not resume:
+        raise FileExistsError(
+            f"{folder}: holds an unfinished {kind}; go on with it (--resume), or choose another folder"
+        )
 
 
 def digest(job: Mapping[str, Any]) -> str:

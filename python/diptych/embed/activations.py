@@ -18,6 +18,7 @@ from diptych.embed.layers import LOGITS, LayersLike, resolve_layers
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.patches import PatchGrid
 from diptych.embed.pooling import Pooling, check_pooling
+from diptych.embed.reading import reader_threads
 
 Precision = Literal["float32", "bfloat16", "float16"]
 
@@ -136,9 +137,9 @@ def activations(
         pooling,
         proposals,
         batch_size,
-        _moved(network, device),
+        moved(network, device),
         precision,
-        workers or min(4, os.cpu_count() or 1),
+        reader_threads(workers),
         progress,
     )
     wanted = resolve_layers(network, layers)
@@ -241,8 +242,12 @@ def _check(pooling: str, precision: str, batch_size: int, workers: int | None) -
             raise ValueError(f"{name}: expected at least 1, found {value}")
 
 
-def _moved(model: ImageModel, device: str | torch.device | None) -> torch.device:
-    """Where the model is to compute; it is moved there."""
+def moved(model: ImageModel, device: str | torch.device | None) -> torch.device:
+    """Where the model is to compute; it is moved there.
+
+    Raises:
+        ValueError: There is no such device.
+    """
     if device is not None:
         try:
             model.module.to(device)

@@ -1,8 +1,6 @@
-"""Showing images to a model: reading them ahead, batches, forward passes, checks of what comes out."""
+"""Showing images to a model: batches, forward passes, checks of what comes out."""
 
-from collections import deque
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,13 +11,11 @@ from numpy.typing import NDArray
 
 from diptych._progress import Stages
 from diptych.embed.checkpoints import weights_hash
-from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError
+from diptych.embed.images import ImageSet, Unreadable
 from diptych.embed.models import ImageModel
 from diptych.embed.patches import PatchGrid, concept_patches
+from diptych.embed.reading import read_ahead, stacked
 from diptych.embed.recorder import Recorder
-
-# Chunks of images that are read while one is computed.
-_AHEAD = 2
 
 
 class Run(Protocol):
@@ -85,7 +81,7 @@ def compute(job: Job, layers: list[str], run: Run) -> None:
         closing(_loaded(job, chunks)) as loads,
         Recorder(job.model, layers, job.pooling) as recorder,
         torch.inference_mode(),
-        _autocast(job),
+        autocast(job.device, job.precision),
     ):
         bar.enter(name)
         for chunk, loaded in zip(chunks, loads, strict=True):
@@ -102,56 +98,20 @@ def compute(job: Job, layers: list[str], run: Run) -> None:
     Unreadable(len(ids), {str(ids[item]): why for item, why in run.unreadable.items()}).demand_some()
 
 
-def _autocast(job: Job) -> AbstractContextManager[Any]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[Any]:
     """Mixed precision, if it is asked for."""
-    if job.precision == "float32":
+    if precision == "float32":
         return nullcontext()
-    return torch.autocast(job.device.type, getattr(torch, job.precision))
+    return torch.autocast(device.type, getattr(torch, precision))
 
 
 def _loaded(job: Job, chunks: Sequence[range]) -> Generator[list[torch.Tensor | str]]:
-    """Preprocessed images of each chunk, or why one cannot be read; later chunks are read meanwhile."""
-
-    def load(item: int) -> torch.Tensor | str:
-        try:
-            image = job.images.read(item)
-        except UnreadableImageError as error:
-            return str(error.__cause__ or error)
-        tensor = job.model.preprocess(image)
-        if not isinstance(tensor, torch.Tensor) or tensor.ndim != 3 or not tensor.is_floating_point():
-            found = tensor.shape if isinstance(tensor, torch.Tensor) else type(tensor).__name__
-            raise TypeError(
-                f"preprocess: expected a floating-point tensor (c, h, w) of image {job.images.ids[item]}, "
-                f"found {found}"
-            )
-        return tensor
-
-    pool = ThreadPoolExecutor(job.workers)
-    try:
-        ahead: deque[list[Future[torch.Tensor | str]]] = deque()
-        for chunk in chunks:
-            ahead.append([pool.submit(load, item) for item in chunk])
-            if len(ahead) > _AHEAD:
-                yield [future.result() for future in ahead.popleft()]
-        while ahead:
-            yield [future.result() for future in ahead.popleft()]
-    finally:
-        pool.shutdown(cancel_futures=True)
+    """Preprocessed images of each chunk, or why one cannot be read."""
+    return read_ahead(job.images, lambda image, _: job.model.preprocess(image), chunks, job.workers)
 
 
 def _batch(job: Job, tensors: Mapping[int, torch.Tensor]) -> torch.Tensor:
-    first = next(iter(tensors))
-    for item, tensor in tensors.items():
-        if tensor.shape != tensors[first].shape:
-            ids = job.images.ids
-            raise ValueError(
-                f"preprocess: expected images of one size, found {tuple(tensors[first].shape)} for "
-                f"{ids[first]} and {tuple(tensor.shape)} for {ids[item]}"
-            )
-    weight = next(job.model.module.parameters(), None)
-    # A network in half precision takes images in half precision.
-    dtype = weight.dtype if weight is not None and weight.is_floating_point() else tensors[first].dtype
-    batch = torch.stack(list(tensors.values())).to(job.device, dtype)
+    batch = stacked(job.images, tensors, job.model.module, job.device)
     return batch if job.proposals is None else concept_patches(batch, job.proposals)
 
 

@@ -142,7 +142,7 @@ def load_model(
         prefix_tokens=prefix_tokens,
         class_token=bool(class_token),
         channels_last=getattr(module, "output_fmt", "NCHW") == "NHWC",
-        classifier=classifier if classifier is not None else _classifier(module),
+        classifier=classifier if classifier is not None else classifier_path(module),
     )
 
 
@@ -249,8 +249,8 @@ def _tokens(module: torch.nn.Module, class_token: bool | None) -> tuple[int | No
     return int(count), bool(class_token) and count > 0
 
 
-def _classifier(module: torch.nn.Module) -> str | None:
-    """Module path of the layer that a timm model names as its classifier."""
+def classifier_path(module: torch.nn.Module) -> str | None:
+    """Module path of the layer that a timm model names as its classifier, None of other models."""
     get = getattr(module, "get_classifier", None)
     found = get() if callable(get) else None
     return next((path for path, each in module.named_modules() if each is found), None)

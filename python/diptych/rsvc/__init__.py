@@ -6,6 +6,8 @@ Kondapaneni, Mac Aodha & Perona, "Representational Similarity via Interpretable 
 
 from diptych.rsvc.collages import Collages, chosen_concepts, collages, lacking, top_patches
 from diptych.rsvc.concepts import Concepts, extract, extract_many, refit
+from diptych.rsvc.finetune import finetune
+from diptych.rsvc.finetuned import Finetuned
 from diptych.rsvc.importance import concept_integrated_gradients, mean_importance
 from diptych.rsvc.inputs import ClassPatches
 from diptych.rsvc.layers_result import LayersClass, LayersResult
@@ -26,6 +28,7 @@ __all__ = [
     "Collages",
     "ConceptRegression",
     "Concepts",
+    "Finetuned",
     "LayersClass",
     "LayersResult",
     "NeuronContribution",
@@ -39,6 +42,7 @@ __all__ = [
     "concept_integrated_gradients",
     "extract",
     "extract_many",
+    "finetune",
     "lacking",
     "layerwise",
     "max_similarity",

@@ -143,7 +143,7 @@ def run(
     _checks.integer("eval_images_per_class", eval_images_per_class, 0)
     _check_tables(table_format)
     folder = Path(out)
-    check_folder(folder, finished=RUN, reader="RunResult.load", beside=_STORE, resume=resume)
+    check_folder(folder, resume, kind="run", finished=RUN, again="--resume, or RunResult.load", beside=_STORE)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),

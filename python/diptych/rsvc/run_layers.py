@@ -125,7 +125,8 @@ def run_layers(
     """
     options = _checked_options(images_per_class, k, conventions, seed)
     folder = Path(out)
-    check_folder(folder, finished=LAYERS, reader="LayersResult.load", beside=_STORE, resume=resume)
+    again = "--resume, or LayersResult.load"
+    check_folder(folder, resume, kind="run", finished=LAYERS, again=again, beside=_STORE)
     first, second = (load_model(each) if isinstance(each, str) else each for each in (model_1, model_2))
     job = _Job(
         models=(first, second),

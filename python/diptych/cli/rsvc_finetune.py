@@ -1,0 +1,88 @@
+"""``diptych rsvc finetune``: a model and a folder of images in classes, the model fine-tuned to them out."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from diptych.cli._rsvc_options import classes_given
+
+
+def finetune(
+    model: Annotated[str, typer.Option(help="timm:NAME.")],
+    images: Annotated[Path, typer.Option(help="Folder of images in classes.")],
+    out: Annotated[Path, typer.Option(help="Folder for the weights.")],
+    layout: Annotated[
+        Literal["folder", "nabirds", "stanford-cars"],
+        typer.Option(help="How the folder is laid out; of a data set the training split is taken."),
+    ] = "folder",
+    frozen: Annotated[bool, typer.Option("--frozen", help="Train the classifier alone.")] = False,
+    checkpoint: Annotated[Path | None, typer.Option(help="Local weights to begin with.")] = None,
+    pretrained: Annotated[bool, typer.Option(help="Without, weights are random.")] = True,
+    classes: Annotated[
+        list[str] | None, typer.Option(help="Name or number, or numbers 3,7; may be repeated; default: all.")
+    ] = None,
+    validation: Annotated[
+        Path | None, typer.Option(help="Folder of images in the same classes; of a data set its test split.")
+    ] = None,
+    validate: Annotated[
+        bool, typer.Option(help="Find the accuracy on the test split of a data set after each epoch.")
+    ] = True,
+    epochs: Annotated[
+        int | None, typer.Option(help="Default: 20; iterations where frozen, at most 1000.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Of the classifier, not where frozen; default: 0.001.")
+    ] = None,
+    backbone_rate: Annotated[
+        float | None, typer.Option(help="Of the other weights, as a share of it; default: 0.1.")
+    ] = None,
+    weight_decay: Annotated[
+        float | None, typer.Option(help="Default: 0.05; where frozen of the squared norm, 0.001.")
+    ] = None,
+    label_smoothing: Annotated[float, typer.Option(help="Spread over all classes.")] = 0.0,
+    crop_area: Annotated[float, typer.Option(help="Least share of an image that is shown.")] = 0.25,
+    flip: Annotated[bool, typer.Option(help="Mirror images at random.")] = True,
+    seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
+    device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
+    precision: Annotated[
+        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the forward passes.")
+    ] = "float32",
+    batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 64,
+    workers: Annotated[int | None, typer.Option(help="Threads that read images; default: up to 4.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+) -> None:
+    """Give a model a classifier for the classes of a folder, and train it, or all of the model's weights."""
+    from diptych import rsvc
+    from diptych.embed import load_model, read_images
+
+    held = None
+    if validation is not None:
+        held = read_images(validation)
+    elif validate and layout != "folder":
+        held = read_images(images, layout=layout, split="test")
+    found = rsvc.finetune(
+        load_model(model, checkpoint=checkpoint, pretrained=pretrained),
+        read_images(images, layout=layout, split="all" if layout == "folder" else "train"),
+        out=out,
+        frozen=frozen,
+        classes=classes_given(classes),
+        validation=held,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        backbone_rate=backbone_rate,
+        weight_decay=weight_decay,
+        label_smoothing=label_smoothing,
+        crop_area=crop_area,
+        flip=flip,
+        seed=seed,
+        device=device,
+        precision=precision,
+        batch_size=batch_size,
+        workers=workers,
+        resume=resume,
+    )
+    console = Console(soft_wrap=True)
+    console.print(found.summary(), markup=False, highlight=False)
+    console.print(f"\nWeights: {found.weights}", markup=False, highlight=False)
