@@ -1,17 +1,6 @@
 """Fixtures of the tests of diptych.language."""
 
-from collections.abc import Iterator
-
 import pytest
-from chat_server import Server
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    server = Server()
-    yield server
-    server.close()
 
 
 @pytest.fixture

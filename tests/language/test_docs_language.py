@@ -1,5 +1,6 @@
 """The lines of docs/language.md run one after the other."""
 
+import inspect
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from rsvc_results import comparison, pictures
 
+from diptych.cli.compare import compare
 from diptych.language import Cached
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 
@@ -20,10 +23,11 @@ class Answering:
         return ANSWER
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_the_lines_of_code_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MY_KEY", "not a key")
     monkeypatch.chdir(tmp_path)
-    making, concept, grids = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    making, concept, concepts, grids = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
     names: dict[str, Any] = {}
     exec(making, names)
     assert isinstance(names["model"], Cached)
@@ -34,6 +38,16 @@ def test_the_lines_of_code_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     exec(concept, names)
     assert names["found"].semantic_difference is False
     assert [each.malformed for each in names["many"]] == [False]
+    assert list(tmp_path.iterdir()) == []
+    names |= {"results": comparison(), "patches": pictures()}
+    exec(concepts, names)
     exec(grids, names)
     assert names["a"][0].description == names["b"][0].description == "e"
-    assert list(tmp_path.iterdir()) == []
+    for name in ("concepts", "grids"):
+        assert "a-model-that-sees, a vision-language model" in (tmp_path / name / "index.html").read_text()
+
+
+def test_the_options_that_are_named_are_there() -> None:
+    named = set(re.findall(r"--([a-z-]+)", PAGE))
+    assert {"describe-url", "describe-model", "describe-key-from", "describe-cache"} <= named
+    assert named <= {name.replace("_", "-") for name in inspect.signature(compare).parameters}

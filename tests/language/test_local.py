@@ -139,6 +139,16 @@ def test_a_model_without_a_chat_template(folder: Path, tmp_path: Path) -> None:
         LocalChatModel(target, device="cpu").ask(PROMPT)
 
 
+def test_a_model_is_looked_for_without_its_weights(folder: Path, tmp_path: Path) -> None:
+    LocalChatModel(copied(folder, tmp_path / "light", without="model.safetensors")).check()
+    with pytest.raises(ChatError, match="the model cannot be loaded") as caught:
+        LocalChatModel(tmp_path / "absent").check()
+    assert caught.value.final
+    tiny_llava.save(tmp_path / "mute", template=None)
+    with pytest.raises(ChatError, match="no chat template"):
+        LocalChatModel(tmp_path / "mute").check()
+
+
 def test_an_answer_of_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = LocalChatModel(folder, device="cpu", max_tokens=6)
     model.ask(PROMPT)

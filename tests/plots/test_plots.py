@@ -7,8 +7,8 @@ import pytest
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
+from diptych._pictures import as_picture
 from diptych.plots import bsr_figure, explanation_grid, pca_panels
-from diptych.plots.pictures import as_picture
 from diptych.plots.projection import project
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 

@@ -9,6 +9,7 @@ import pytest
 
 from diptych import report
 from diptych.plots.projection import project
+from diptych.rdx.words import GridDescription, read
 
 CHOSEN = "() => ['map-a', 'map-b'].map(id => document.getElementById(id).data.at(-1))"
 HOSTILE = [
@@ -49,7 +50,9 @@ class Visit:
 @pytest.fixture(scope="module")
 def folder(digits: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("browser") / "report"
-    return report.write(digits.result, path, images=digits.images, labels=digits.labels, progress=False)
+    told = [read(f"Description: {'W' * 400}"), GridDescription(error="no"), read("Description: an arc")]
+    options = {"images": digits.images, "labels": digits.labels, "descriptions": (told, told)}
+    return report.write(digits.result, path, **options, progress=False)
 
 
 @pytest.fixture
@@ -89,6 +92,16 @@ def test_choosing_an_explanation_highlights_its_items_in_both_maps(
     card.click()
     assert [len(trace["customdata"]) for trace in visit.page.evaluate(CHOSEN)] == [0, 0]
     assert card.locator("button").get_attribute("aria-pressed") == "false"
+    assert visit.errors == []
+
+
+def test_words_can_be_read_without_choosing_their_group(visit: Visit) -> None:
+    for name, chosen in (("#a-2 summary", "false"), ("#a-3 .said p", "false"), ("#a-2 .tile", "true")):
+        visit.page.locator(name).first.click()
+        assert visit.page.locator(name.split()[0]).locator("button").get_attribute("aria-pressed") == chosen
+    assert visit.page.locator("#a-2 details").get_attribute("open") is not None
+    said = visit.page.locator("#a-1 .said")
+    assert said.evaluate("e => e.scrollWidth <= e.clientWidth && e.offsetWidth < e.parentElement.offsetWidth")
     assert visit.errors == []
 
 
@@ -152,6 +165,7 @@ def test_hostile_labels_names_and_titles_are_inert(browser: Any, digits: Any, tm
     hostile = [HOSTILE[i % len(HOSTILE)] for i in range(digits.result.n)]
     result = replaced(digits.result, names=(HOSTILE[1], HOSTILE[4]))
     result.a.notes.append(HOSTILE[2])
+    said = [read(f"Description: {HOSTILE[0]}"), read(HOSTILE[4]), GridDescription(error=HOSTILE[5])]
     try:
         path = report.write(
             result,
@@ -160,6 +174,8 @@ def test_hostile_labels_names_and_titles_are_inert(browser: Any, digits: Any, tm
             item_names=hostile,
             title=HOSTILE[0],
             command=HOSTILE[1],
+            descriptions=(said, said),
+            described_by=HOSTILE[1],
             progress=False,
         )
     finally:
@@ -172,6 +188,8 @@ def test_hostile_labels_names_and_titles_are_inert(browser: Any, digits: Any, tm
     seed = int(digits.result.a.grids[0][0])
     assert page.locator("#a-1 .tile .name").first.text_content() == hostile[seed]
     assert page.locator("#a-1 .tile figcaption").first.text_content() == hostile[seed]
+    shown = [page.locator(f"#a-{group} .said p").last.text_content() for group in (1, 2, 3)]
+    assert shown == [HOSTILE[0], HOSTILE[4], HOSTILE[5]]
     page.locator("#a-1 button").click()
     assert len(page.evaluate(CHOSEN)[0]["customdata"]) == len(digits.result.a.grids[0])
     assert page.evaluate("window.hacked") is None

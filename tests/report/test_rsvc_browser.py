@@ -8,6 +8,7 @@ import pytest
 from rsvc_results import comparison, pictures
 
 from diptych import report
+from diptych.rsvc import words
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +16,13 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("browser") / "report"
     classes = {"one": comparison(0, heads=False), '"><b onclick="x">': comparison(1, heads=False)}
     patches = {name: pictures(number) for number, name in enumerate(classes)}
-    return report.write_rsvc(classes, path, patches=patches, progress=False) / "index.html"
+    long = "W" * 300
+    answer = f"IC1: {long}\nIC2: {long}\nSimilarity: {long}\nDifference: {long}\nSemantic difference: No"
+    told = words.read(answer), words.read(f"{long}\n{long}"), words.Description(error=long)
+    keys = [(network, name, concept) for name in classes for network in (1, 2) for concept in range(3)]
+    descriptions = {key: told[key[2]] for key in keys}
+    written = report.write_rsvc(classes, path, patches=patches, descriptions=descriptions, progress=False)
+    return written / "index.html"
 
 
 @pytest.fixture
@@ -40,6 +47,8 @@ def column(page: Any, name: str) -> list[float]:
 
 
 def test_pictures_load_and_nothing_overflows(page: Any) -> None:
+    page.eval_on_selector_all("details", "all => all.forEach(each => { each.open = true; })")
+    assert page.locator(".said").count() == 12
     widths = page.eval_on_selector_all(".tile img", "all => all.map(i => i.naturalWidth)")
     assert len(widths) > 20
     assert set(widths) == {6}

@@ -4,7 +4,9 @@ import base64
 import io
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from PIL import Image
 
 from diptych import report, rsvc
 from diptych.embed import ImageModel, PatchGrid, Seen, activations, open_images
+from diptych.rsvc import words
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -98,6 +101,22 @@ def test_without_images_or_store_the_numbers_remain(run: rsvc.RunResult, tmp_pat
     assert not re.search(r'<figure class="tile"[^>]*><img', page)
     assert "The neurons it is told from" not in page
     assert "0-red," in page
+
+
+def test_the_concepts_of_a_run_in_words(
+    run: rsvc.RunResult, images: Path, models: tuple[ImageModel, ImageModel], tmp_path: Path
+) -> None:
+    class Answering:
+        def ask(self, prompt: str, images: Sequence[Any] = ()) -> str:
+            return "IC1: a\nIC2: b\nSimilarity: c\nDifference: d\nSemantic difference: No"
+
+    patches = report.run_patches(run, images, models[0])
+    found = words.describe_concepts(Answering(), run, patches, count=2, shown=False)
+    assert {key.label for key in found} <= set(run)
+    assert {each.error for each in found.values()} == {None}
+    options = {"images": images, "model": models[0], "shown": 2, "progress": False}
+    folder = report.write_rsvc_run(run, tmp_path / "page", descriptions=found, **options)
+    assert page_of(folder).count("A model’s guess</p>") == page_of(folder).count("<article") == len(found)
 
 
 def test_what_does_not_fit_is_refused(

@@ -1,11 +1,14 @@
 """Concepts in words: what is asked, and what is read out of the answers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from rsvc_results import comparison, pictures
 
+from diptych import rsvc
 from diptych.language import ChatError, collage
 from diptych.rsvc import words
 
@@ -109,3 +112,125 @@ def test_one_concept_that_fails_does_not_stop_the_others() -> None:
 def test_an_error_of_a_single_question_is_the_callers() -> None:
     with pytest.raises(ChatError, match="no answer"):
         words.describe(Answering(ChatError("no answer")), picture(0), picture(1))
+
+
+class Keeping:
+    """A model that keeps what it is shown, and says the same of all."""
+
+    def __init__(self) -> None:
+        self.shown: list[list[Any]] = []
+
+    def ask(self, prompt: str, images: Sequence[Any] = ()) -> str:
+        self.shown.append([np.asarray(image) for image in images])
+        return ANSWER
+
+
+def pair(result: Any, network: int, concept: int, images: Any) -> list[Any]:
+    """Both collages of a concept, by hand."""
+    own, cross = (("1", "2to1"), ("2", "1to2"))[network - 1]
+    real = getattr(result, f"coefficients_{own}")[:, concept]
+    chosen = rsvc.collages(real, getattr(result, f"predicted_{cross}")[:, concept], result.groups)
+    return [np.asarray(collage([images[patch] for patch in each], cell=8)) for each in chosen[:2]]
+
+
+@pytest.fixture(scope="module")
+def result() -> Any:
+    return comparison()
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_the_concepts_that_are_shown_are_asked_about(result: Any) -> None:
+    images, model = pictures(), Keeping()
+    found = words.describe_concepts(model, result, images, cell=8, shown=False)
+    falls = result.cmcs_2to1 - result.smcs_1, result.cmcs_1to2 - result.smcs_2
+    harms = result.replacement_1["delta_kl"], result.replacement_2["delta_kl"]
+    expected = [
+        (network, None, concept)
+        for network in (1, 2)
+        for concept in rsvc.chosen_concepts(falls[network - 1], harms[network - 1]).tolist()
+    ]
+    assert list(found) == expected
+    assert {each.ic2 for each in found.values()} == {"branches without birds"}
+    for (network, _, concept), shown in zip(expected, model.shown, strict=True):
+        for drawn, by_hand in zip(shown, pair(result, network, concept, images), strict=True):
+            np.testing.assert_array_equal(drawn, by_hand)
+
+
+def test_patches_come_as_the_page_takes_them(result: Any) -> None:
+    images = pictures()
+    sources = [
+        images,
+        lambda patch: images[patch],
+        (images / 255).astype(np.float32),
+        images.transpose(0, 3, 1, 2),
+        dict(enumerate(images)),
+    ]
+    shown = []
+    for source in sources:
+        model = Keeping()
+        assert words.describe_concepts(model, result, source, count=1, cell=8, shown=False)
+        shown.append(model.shown)
+    for other in shown[1:]:
+        np.testing.assert_equal(other, shown[0])
+
+
+def test_many_classes_share_the_choice() -> None:
+    results = {"cat": comparison(0, heads=False), "dog": comparison(1, heads=False)}
+    patches = {"cat": pictures(0), "dog": pictures(1)}
+    model = Keeping()
+    found = words.describe_concepts(model, results, patches, count=2, cell=8, shown=False)
+    # In either class it is the planted concept whose similarity falls most.
+    assert {(key.network, key.label) for key in found} == {(n, label) for n in (1, 2) for label in results}
+    for (network, label, concept), shown in zip(found, model.shown, strict=True):
+        by_hand = pair(results[label], network, concept, patches[label])
+        np.testing.assert_equal(shown, by_hand)
+
+
+def test_a_concept_that_is_never_predicted_too_low_is_not_asked_about(result: Any) -> None:
+    model = Keeping()
+    high = replace(result, predicted_2to1=result.coefficients_1 + 1)
+    found = words.describe_concepts(model, high, pictures(), shown=False)
+    for key, each in found.items():
+        assert (each.error is None) == (key.network == 2)
+    assert any("no patch is predicted too low" in (each.error or "") for each in found.values())
+    assert len(model.shown) == sum(key.network == 2 for key in found)
+
+
+def test_nothing_to_show_is_nothing_to_ask() -> None:
+    model = Keeping()
+    assert words.describe_concepts(model, comparison(same=True), pictures(), shown=False) == {}
+    assert model.shown == []
+
+
+def test_one_picture_that_cannot_be_read_costs_its_concept(result: Any) -> None:
+    def look(patch: int) -> Any:
+        raise ValueError(f"{patch}.jpg: damaged")
+
+    found = words.describe_concepts(Keeping(), result, look, shown=False)
+    assert found
+    assert all("jpg: damaged" in (each.error or "") for each in found.values())
+
+
+@pytest.mark.parametrize(
+    ("results", "patches", "options", "error", "message"),
+    [
+        ([1], pictures(), {}, TypeError, "results: expected results by their class, found list"),
+        ({}, {}, {}, ValueError, "results: expected at least one class"),
+        ({"a": 1}, {}, {}, TypeError, "expected RSVCResult of class 'a', found int"),
+        ("one", 7, {}, TypeError, "patches: expected pictures by patch, or a function of a patch, found int"),
+        ("one", pictures()[:5], {}, ValueError, "patches: expected 48 pictures, one per patch, found 5"),
+        ("many", pictures(), {}, TypeError, "patches: expected a mapping by class, found ndarray"),
+        ("many", {"b": pictures()}, {}, ValueError, "patches: found none for 1 classes, 'a' among them"),
+        ("many", {"a": pictures()[:5]}, {}, ValueError, "expected 48 pictures of class 'a'"),
+        ("one", pictures(), {"count": 0}, ValueError, "count: expected 1"),
+    ],
+)
+def test_bad_input_is_named(
+    result: Any, results: Any, patches: Any, options: Any, error: type[Exception], message: str
+) -> None:
+    if isinstance(results, str):
+        results = {"one": result, "many": {"a": result}}[results]
+    model = Keeping()
+    with pytest.raises(error, match=message):
+        words.describe_concepts(model, results, patches, shown=False, **options)
+    assert model.shown == []

@@ -9,6 +9,7 @@ from diptych.cli._aligned import announce, check_reports, clear_workspaces, prin
 from diptych.cli._compare_inputs import Models, from_files
 from diptych.cli._report import check_pictures, print_profile, write_report
 from diptych.cli._shown_images import Shown
+from diptych.cli._words import DescribeCache, DescribeKeyFrom, DescribeModel, DescribeUrl, describer
 
 
 def compare(
@@ -99,6 +100,10 @@ def compare(
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
     device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
+    describe_url: DescribeUrl = None,
+    describe_model: DescribeModel = None,
+    describe_key_from: DescribeKeyFrom = None,
+    describe_cache: DescribeCache = None,
 ) -> None:
     """Explain what A groups together that B does not, and the other way round."""
     from diptych.cli._torchrun import process_group
@@ -111,6 +116,8 @@ def compare(
         aligns = check_aligns(align or "none")
         if not rank:
             check_reports(out, aligns, overwrite)
+        options = describe_url, describe_model, describe_key_from, describe_cache
+        asked = None if rank else describer(*options, images=images)
         models = Models(
             (model_a, model_b), preset, (layer_a, layer_b), (checkpoint_a, checkpoint_b), pretrained, cache
         )
@@ -152,6 +159,7 @@ def compare(
             if profile:
                 print_profile(result)
             result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
+            said = {} if asked is None else asked.of_grids(result, inputs.images)
             write_report(
                 result,
                 place_of(out, each, aligns),
@@ -159,6 +167,7 @@ def compare(
                 labels=inputs.labels,
                 item_names=inputs.item_names,
                 overwrite=overwrite,
+                **said,
             )
         print_alignments(results)
         if workspace is not None:

@@ -109,18 +109,37 @@ class LocalChatModel:
             raise ChatError(f"{self.model}: it says nothing")
         return answer
 
+    def check(self) -> None:
+        """Look whether the model is there and takes questions, without loading its weights.
+
+        Raises:
+            ChatError: It cannot be found or read, or takes no conversation.
+            ModuleNotFoundError: transformers is not installed.
+        """
+        self._processor()
+
     def _load(self) -> tuple[Any, Any]:
         """The processor and the network."""
+        processor = self._processor()
+        network = self._read("AutoModelForImageTextToText", use_safetensors=True, dtype=self._dtype or "auto")
+        return processor, network.eval().to(self._device)
+
+    def _processor(self) -> Any:
+        processor = self._read("AutoProcessor")
+        if not getattr(processor, "chat_template", None):
+            raise ChatError(f"{self.model}: it has no chat template, so it takes no questions", final=True)
+        return processor
+
+    def _read(self, kind: str, **options: Any) -> Any:
+        """A part of the model, by one of the Auto classes of transformers."""
         transformers = require("transformers", extra="language-local")
-        options: dict[str, Any] = {
-            "revision": self._revision or "main",
-            "local_files_only": not self._download,
-            "trust_remote_code": False,
-        }
         try:
-            processor = transformers.AutoProcessor.from_pretrained(self.model, **options)
-            network = transformers.AutoModelForImageTextToText.from_pretrained(
-                self.model, use_safetensors=True, dtype=self._dtype or "auto", **options
+            return getattr(transformers, kind).from_pretrained(
+                self.model,
+                revision=self._revision or "main",
+                local_files_only=not self._download,
+                trust_remote_code=False,
+                **options,
             )
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:_SHOWN]
@@ -128,9 +147,6 @@ class LocalChatModel:
             raise ChatError(
                 f"{self.model}: the model cannot be loaded{hint}: {reason}", final=True
             ) from error
-        if not getattr(processor, "chat_template", None):
-            raise ChatError(f"{self.model}: it has no chat template, so it takes no questions", final=True)
-        return processor, network.eval().to(self._device)
 
 
 def _stamp(folder: Path) -> str | None:

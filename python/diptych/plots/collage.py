@@ -1,6 +1,6 @@
 """Patches of images side by side: what a concept looks like, and where it is predicted wrongly."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -8,15 +8,12 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from diptych._pictures import PatchSource, Pictures, as_picture, picture_of
 from diptych.plots.canvas import blank
-from diptych.plots.pictures import Pictures, as_picture
 from diptych.plots.style import ACCENTS, INK, QUIET, REST_COLOR, check_side, short
 
 #: Left, top, right and bottom edge in pixels; right and bottom are outside.
 Box = Sequence[int]
-
-#: What shows a patch: anything indexed by patch, or a function of its index.
-PatchSource = Pictures | Callable[[int], Any]
 
 _GAP = 0.06
 
@@ -58,17 +55,6 @@ class Crops:
                 f"boxes: box {tuple(self._boxes[number])} reaches beyond image {image} of {width} by {height}"
             )
         return picture[top:bottom, left:right]
-
-
-def picture_of(patches: PatchSource, patch: int) -> NDArray[Any]:
-    """The picture of one patch, (h, w), (h, w, 3) or (h, w, 4) uint8.
-
-    Raises:
-        TypeError: It is neither uint8, bool nor float.
-        ValueError: Its shape or range is not that of a picture.
-    """
-    found = patches(int(patch)) if callable(patches) else patches[int(patch)]
-    return as_picture(found, f"patches, patch {int(patch)}")
 
 
 def collage_figure(

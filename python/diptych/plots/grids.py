@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from diptych.plots.pictures import Pictures, as_picture
+from diptych._pictures import Pictures, as_picture
 from diptych.plots.style import ACCENTS, INK, QUIET, REST_COLOR, check_side, short
 from diptych.rdx.results import RDXResult
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from diptych._pictures import PatchSource
 from diptych.plots.canvas import bare, blank, numbers
-from diptych.plots.collage import PatchSource, draw_collage
+from diptych.plots.collage import draw_collage
 from diptych.plots.style import ACCENTS, INK, QUIET, check_side, short
 
 

@@ -2,7 +2,7 @@
 
 try:
     from diptych.report.rdx_write import write_rdx
-    from diptych.report.rsvc_run import write_rsvc_run
+    from diptych.report.rsvc_run import run_patches, write_rsvc_run
     from diptych.report.rsvc_write import write_rsvc
     from diptych.report.write import write
 except ModuleNotFoundError as error:
@@ -12,4 +12,4 @@ except ModuleNotFoundError as error:
         f"diptych.report needs {error.name}: pip install 'diptych[report]'", name=error.name
     ) from error
 
-__all__ = ["write", "write_rdx", "write_rsvc", "write_rsvc_run"]
+__all__ = ["run_patches", "write", "write_rdx", "write_rsvc", "write_rsvc_run"]

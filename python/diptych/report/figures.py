@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from diptych._pictures import Pictures
 from diptych.plots import explanation_grid, pca_panels
-from diptych.plots.pictures import Pictures
 from diptych.plots.projection import Projection
 from diptych.rdx.results import RDXResult
 from diptych.report.folder import EXPLANATIONS, MAPS

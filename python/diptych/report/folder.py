@@ -16,7 +16,8 @@ MAPS = "pca.png"
 CONCEPTS = "concepts.csv"
 IMPORTANCE = "similarity_importance.png"
 MCS = "mcs_vs_lasso.png"
-OURS = frozenset({PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS})
+DESCRIPTIONS = "descriptions.csv"
+OURS = frozenset({PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS})
 
 
 def check_target(path: Path, overwrite: bool) -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from diptych._files import is_image_name, natural_key
+from diptych._pictures import CHANNELS, as_picture
 from diptych.embed.mapped import Mapped, is_mapped
-from diptych.plots.pictures import CHANNELS, as_picture
 
 ImageSource = Sequence[Any] | NDArray[Any] | str | os.PathLike[str]
 

@@ -10,7 +10,9 @@ from plotly.offline import get_plotlyjs
 from diptych.plots.projection import Projection
 from diptych.plots.style import ACCENTS, CLUSTER_COLORS, SIDES, Side, cluster_color
 from diptych.rdx.results import Explanations, RDXResult
+from diptych.rdx.words import GridDescription
 from diptych.report import page, tables, words
+from diptych.report.descriptions import grid_said
 from diptych.report.maps import Shown, map_data
 from diptych.report.probe import Probes, encode
 from diptych.report.thumbnails import Sheets
@@ -33,6 +35,8 @@ class Material:
         thumbnails: Data URI of each grid item, or None without images.
         sheets: Thumbnails for hovering, or None without images.
         notes: Sentences about the input (unreadable images, absent embeddings).
+        descriptions: What a model says of each grid of both sides, or None.
+        described_by: What that model is called, or None.
     """
 
     title: str
@@ -45,6 +49,8 @@ class Material:
     thumbnails: dict[int, str] | None = None
     sheets: Sheets | None = None
     notes: list[str] = field(default_factory=list)
+    descriptions: tuple[list[GridDescription], list[GridDescription]] | None = None
+    described_by: str | None = None
 
     def name(self, item: int) -> str:
         """How an item is called."""
@@ -75,6 +81,8 @@ def _context(result: RDXResult, material: Material) -> dict[str, Any]:
         "notes": material.notes,
         "has_maps": material.projections is not None,
         "has_groups": bool(result.a.grids or result.b.grids),
+        "described": material.descriptions is not None,
+        "described_by": material.described_by,
         "shown": material.shown,
         "wings": [
             _wing(side, direction, material) for side, direction in zip(SIDES, result.directions, strict=True)
@@ -122,7 +130,7 @@ def _wing(side: Side, direction: tuple[str, str, Explanations], material: Materi
 
 def _card(side: Side, number: int, explanations: Explanations, material: Material) -> dict[str, Any]:
     grid = explanations.grids[number].tolist()
-    labels = material.labels
+    labels, said = material.labels, material.descriptions
     return {
         "id": f"{side}-{number + 1}",
         "index": number,
@@ -131,6 +139,7 @@ def _card(side: Side, number: int, explanations: Explanations, material: Materia
         "affinity": float(explanations.mean_affinity[number]),
         "cluster": int(np.count_nonzero(explanations.labels == number)),
         "columns": int(np.ceil(np.sqrt(len(grid)))),
+        "said": None if said is None else grid_said(said[SIDES.index(side)][number]),
         "mix": None if labels is None else words.label_mix([labels[item] for item in grid]),
         "tiles": [
             {

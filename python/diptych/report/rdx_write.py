@@ -8,6 +8,7 @@ from typing import Any
 from diptych._progress import Stages
 from diptych.plots.projection import Projection, project
 from diptych.rdx.results import RDXResult
+from diptych.report.descriptions import GridDescriptions, check_grids, write_grids
 from diptych.report.figures import write_figures
 from diptych.report.folder import PAGE, RESULT, check_target, whole_folder
 from diptych.report.images import Images, ImageSource, load_images
@@ -32,12 +33,15 @@ def write_rdx(
     command: str | None = None,
     overwrite: bool = False,
     title: str | None = None,
+    descriptions: GridDescriptions | None = None,
+    described_by: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Make a folder with a page that shows what a comparison found.
 
     The folder holds ``index.html`` (one file that needs nothing else, and no network),
-    ``result.npz`` and PNG figures. It appears under its name only when all of it is written.
+    ``result.npz``, PNG figures, and the descriptions if there are any. It appears under its name only
+    when all of it is written.
 
     Args:
         result: The comparison.
@@ -54,6 +58,9 @@ def write_rdx(
             without it.
         overwrite: Replace an earlier report; other folders are never replaced.
         title: Title of the page; by default the two names.
+        descriptions: What a vision-language model says of each grid of a, and of b, as
+            :func:`diptych.rdx.words.describe` returns them; also written to ``descriptions.csv``.
+        described_by: What to call that model.
         progress: Show a progress bar where it takes longer than two seconds.
 
     Returns:
@@ -62,20 +69,25 @@ def write_rdx(
     Raises:
         FileExistsError: ``path`` exists and is not to be replaced.
         FileNotFoundError: ``images`` or ``labels`` is a path that does not exist.
-        TypeError: ``images`` is neither uint8 nor float, or a label is neither string nor number.
-        ValueError: ``images``, ``labels`` or ``item_names`` do not match n, or cannot be read.
+        TypeError: ``images`` is neither uint8 nor float, a label is neither string nor number, or
+            ``descriptions`` are none.
+        ValueError: ``images``, ``labels`` or ``item_names`` do not match n, or cannot be read; another
+            number of descriptions than of grids.
     """
     target = Path(path)
     check_target(target, overwrite)
     pictures = None if images is None else load_images(images, result.n)
     known = None if labels is None else load_labels(labels, result.n)
     names = _names(item_names, None if known is None else known.names, result, pictures)
+    said = check_grids(descriptions, described_by, result)
     material = Material(
         title=title or f"{result.names[0]} and {result.names[1]}",
         command=command,
         shown=shown_items(result),
         names=names,
         labels=None if known is None else known.labels,
+        descriptions=said,
+        described_by=described_by,
     )
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
         _prepare(result, material, pictures, stages)
@@ -116,6 +128,7 @@ def _fill(
     )
     stages.enter("page")
     result.save(folder / RESULT)
+    write_grids(folder, result, material.descriptions, material.described_by)
     (folder / PAGE).write_bytes(render(result, material))
 
 

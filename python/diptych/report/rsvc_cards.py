@@ -1,6 +1,6 @@
 """One card for each concept that is shown: scatters, collages, and the neurons it is told from."""
 
-from collections.abc import Hashable, Mapping, Sequence, Sized
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +8,14 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from diptych.plots.collage import PatchSource, picture_of
+from diptych._pictures import PatchSource, picture_of
 from diptych.plots.concept_scatter import correlation
 from diptych.report.rsvc_concepts import Network
 from diptych.report.thumbnails import thumbnail
 from diptych.rsvc.collages import collages, top_patches
 from diptych.rsvc.neurons import NeuronContribution, neuron_contribution
 from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.shown import check_patches
 
 Pair = tuple[Any, Any]
 
@@ -56,11 +57,8 @@ def class_material(
     Raises:
         ValueError: Another number of pictures than patches, activations that do not fit, no regressions.
     """
+    check_patches(patches, result, label)
     where = "" if label is None else f" of class {label!r}"
-    m = len(result.coefficients_1)
-    # A mapping may hold no more than the patches that are shown.
-    if isinstance(patches, Sized) and not isinstance(patches, Mapping) and len(patches) != m:
-        raise ValueError(f"patches: expected {m} pictures{where}, one per patch, found {len(patches)}")
     material = ClassMaterial(label, result, patches)
     if activations is None:
         return material

@@ -1,15 +1,19 @@
 """The page of an RSVC comparison: everything it shows, gathered for the template, then rendered."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
+from diptych.plots.style import SIDES
 from diptych.report import page, rsvc_words
+from diptych.report.descriptions import Said, concept_said
 from diptych.report.rsvc_cards import card_id
 from diptych.report.rsvc_concepts import Network, Overview
 from diptych.rsvc.collages import EXCLUDED, LACKING, PERCENTILE
+from diptych.rsvc.words import Description
 
 _PACKAGES = ("jinja2", "matplotlib", "pillow")
 #: Rows of a table that the page shows; all of them are in the file beside it.
@@ -27,6 +31,8 @@ class Material:
         cards: One for each concept shown; see :func:`diptych.report.rsvc_cards.card`.
         figures: (title, data URI) of figures about all concepts, by name: ``importance``, ``own``, ``mcs``.
         more_figures: (title, data URI) of those that the caller gave.
+        descriptions: What a model says of concepts, by (network, class, concept), or None.
+        described_by: What that model is called, or None.
     """
 
     title: str
@@ -35,6 +41,8 @@ class Material:
     cards: list[dict[str, Any]] = field(default_factory=list)
     figures: dict[str, str] = field(default_factory=dict)
     more_figures: list[tuple[str, str]] = field(default_factory=list)
+    descriptions: Mapping[tuple[int, Hashable, int], Description] | None = None
+    described_by: str | None = None
 
 
 def render(overview: Overview, material: Material) -> bytes:
@@ -63,6 +71,9 @@ def _context(overview: Overview, material: Material, classes: int | None) -> dic
         "facts": rsvc_words.facts(networks, _scope(overview, classes)),
         "notes": material.notes + rsvc_words.notes(networks, overview.notes),
         "cards": material.cards,
+        "said": _said(material),
+        "described": material.descriptions is not None,
+        "described_by": material.described_by,
         "has_heads": has_heads,
         "several": classes is not None,
         "limits": {"lacking": LACKING, "percentile": PERCENTILE, "excluded": EXCLUDED, "rows": TABLE_ROWS},
@@ -75,6 +86,16 @@ def _context(overview: Overview, material: Material, classes: int | None) -> dic
         "command": material.command or rsvc_words.python_call(overview.parameters, classes),
         "from_shell": material.command is not None,
     }
+
+
+def _said(material: Material) -> dict[str, Said]:
+    """What a model says of the concepts shown, by the names of their cards."""
+    found = {}
+    for card in material.cards:
+        key = 1 + SIDES.index(card["side"]), card["label"], card["number"]
+        if material.descriptions is not None and key in material.descriptions:
+            found[card["id"]] = concept_said(material.descriptions[key])
+    return found
 
 
 def _scope(overview: Overview, classes: int | None) -> tuple[str, str, str]:

@@ -38,8 +38,9 @@ def write_rsvc_run(
         path: The folder to make.
         images: The images of the run; without them patches are shown by number.
         model: A model of the run, to resize and crop the images as it does.
-        **options: ``shown``, ``figures``, ``command``, ``overwrite``, ``title`` and ``progress``, as
-            :func:`diptych.report.write_rsvc` takes them.
+        **options: ``shown``, ``figures``, ``command``, ``overwrite``, ``title``, ``descriptions``,
+            ``described_by`` and ``progress``, as :func:`diptych.report.write_rsvc` takes them;
+            :func:`run_patches` makes the pictures that concepts are described by.
 
     Returns:
         The folder.
@@ -55,13 +56,29 @@ def write_rsvc_run(
         raise ValueError("images, model: expected both or neither, found one alone")
     patches = None
     if images is not None and model is not None:
-        source = open_images(images)
-        places = {name: item for item, name in enumerate(source.ids.tolist())}
-        patches = _ByClass(result, partial(_crops, Seen(model, source), places))
+        patches = run_patches(result, images, model)
     neurons = None
     if result.stores is not None and all(store.is_file() for store in result.stores):
         neurons = _ByClass(result, result.activations)
     return write_rsvc(result, path, patches=patches, activations=neurons, notes=_notes(result), **options)
+
+
+def run_patches(result: RunResult, images: ImagesLike, model: ImageModel) -> Mapping[str, Crops]:
+    """The patches that each class of a run was measured on, cut from the images when they are asked for.
+
+    Args:
+        result: The run.
+        images: Its images.
+        model: A model of the run, to resize and crop the images as it does.
+
+    Returns:
+        Pictures by class and patch, as :func:`diptych.report.write_rsvc` and
+        :func:`diptych.rsvc.words.describe_concepts` take them. A class whose images are not among ``images``
+        is a ValueError when it is asked for.
+    """
+    source = open_images(images)
+    places = {name: item for item, name in enumerate(source.ids.tolist())}
+    return _ByClass(result, partial(_crops, Seen(model, source), places))
 
 
 class _ByClass(Mapping[str, Any]):

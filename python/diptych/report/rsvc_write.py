@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from diptych._pictures import PatchSource
 from diptych._progress import Stages
 from diptych.ops import _checks
 from diptych.plots import mcs_vs_lasso, similarity_importance
-from diptych.plots.collage import PatchSource
+from diptych.report.descriptions import ConceptDescriptions, check_concepts, write_concepts
 from diptych.report.folder import CONCEPTS, IMPORTANCE, MCS, PAGE, RESULT, check_target, whole_folder
 from diptych.report.rsvc_cards import Pair, card, class_material
-from diptych.report.rsvc_concepts import Overview, entries, overview
+from diptych.report.rsvc_concepts import Overview, overview
 from diptych.report.rsvc_page import Material, render
 from diptych.rsvc.collages import SHOWN
 from diptych.rsvc.results import RSVCResult
-
-Results = RSVCResult | Mapping[Any, RSVCResult]
+from diptych.rsvc.shown import Results, check_by_class, entries
 
 _COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
 _DPI = 120
@@ -41,6 +41,8 @@ def write_rsvc(
     command: str | None = None,
     overwrite: bool = False,
     title: str | None = None,
+    descriptions: ConceptDescriptions | None = None,
+    described_by: str | None = None,
     progress: bool = True,
 ) -> Path:
     """Make a folder with a page that shows what two networks' concepts have in common, and what not.
@@ -66,6 +68,10 @@ def write_rsvc(
         command: The shell command that repeats the comparison; the page shows the Python call without it.
         overwrite: Replace an earlier report; other folders are never replaced.
         title: Title of the page; by default the names of the networks.
+        descriptions: What a vision-language model says of concepts, by (network, class, concept), as
+            :func:`diptych.rsvc.words.describe_concepts` returns them; shown in the cards of these concepts,
+            and written to ``descriptions.csv``.
+        described_by: What to call that model.
         progress: Show a progress bar where it takes longer than two seconds.
 
     Returns:
@@ -73,8 +79,9 @@ def write_rsvc(
 
     Raises:
         FileExistsError: ``path`` exists and is not to be replaced.
-        TypeError: Not results, or a picture that is neither uint8 nor float.
-        ValueError: No results, results of other networks, pictures or activations that do not fit them.
+        TypeError: Not results, a picture that is neither uint8 nor float, or descriptions that are none.
+        ValueError: No results, results of other networks; pictures, activations or descriptions that do not
+            fit them.
     """
     target = Path(path)
     check_target(target, overwrite)
@@ -83,9 +90,16 @@ def write_rsvc(
         stages.enter("concepts")
         found = overview(results)
         for name, given in (("patches", patches), ("activations", activations)):
-            _check_classes(name, given, found)
+            check_by_class(name, given, found.classes)
+        said = check_concepts(descriptions, described_by, found)
         first, second = (each.name for each in found.networks)
-        material = Material(title or f"{first} and {second}", command, list(notes))
+        material = Material(
+            title or f"{first} and {second}",
+            command,
+            list(notes),
+            descriptions=said,
+            described_by=described_by,
+        )
         with whole_folder(target, overwrite) as folder:
             stages.enter("patches")
             material.cards = _cards(results, found, shown, patches, activations, stages)
@@ -94,19 +108,9 @@ def write_rsvc(
             material.more_figures = [(name, _uri(_png(each))) for name, each in (figures or {}).items()]
             stages.enter("page")
             _write_numbers(folder, results)
+            write_concepts(folder, found, said, described_by)
             (folder / PAGE).write_bytes(render(found, material))
     return target
-
-
-def _check_classes(argument: str, given: Any, found: Overview) -> None:
-    """Of many classes everything comes by class."""
-    if given is None or found.classes == [None]:
-        return
-    if not isinstance(given, Mapping):
-        raise TypeError(f"{argument}: expected a mapping by class, found {type(given).__name__}")
-    missing = [name for name in found.classes if name not in given]
-    if missing:
-        raise ValueError(f"{argument}: found none for {len(missing)} classes, {missing[0]!r} among them")
 
 
 def _cards(

@@ -1,10 +1,17 @@
 """A concept put in words by a vision-language model: what two collages of patches show (Sec. 3.5.5)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diptych.language import ChatModel, Question, ask_many, parse_fields
+from diptych._pictures import PatchSource, picture_of
+from diptych.language import ChatModel, Question, ask_many, collage, parse_fields
+from diptych.rsvc.collages import SHOWN, Indices, collages
+from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.shown import ConceptKey, Results, check_by_class, check_patches, shown_concepts
+
+_CELL = 128
+_NO_PAIR = "no patch is predicted too low, so there is no second collage"
 
 _FIELDS = ("IC1", "IC2", "Similarity", "Difference", "Semantic difference")
 
@@ -110,3 +117,78 @@ def describe_many(
         else Description(error=str(outcome) or type(outcome).__name__)
         for outcome in outcomes
     ]
+
+
+def describe_concepts(
+    model: ChatModel,
+    results: Results,
+    patches: PatchSource | Mapping[Any, PatchSource],
+    *,
+    count: int = SHOWN,
+    cell: int = _CELL,
+    shown: bool = True,
+) -> dict[ConceptKey, Description]:
+    """Ask about the concepts that a report shows, several at a time, under a progress bar with an ETA.
+
+    IC1 is the collage of the patches with the largest real coefficients, IC2 that of the patches whose
+    coefficients the other network predicts too low, as :func:`diptych.rsvc.collages` finds them. A concept
+    whose question fails, or that is never predicted too low, has ``error`` set; the others go on.
+
+    Args:
+        model: A chat model; wrap it in :class:`diptych.language.Cached` to ask nothing twice.
+        results: A comparison, or those of many classes by name; each is loaded at most twice.
+        patches: Pictures of the patches, as :func:`diptych.report.write_rsvc` takes them; only those in the
+            collages are asked for, from several threads if the model has a ``concurrency`` above 1.
+        count: Most concepts of each network; the ``shown`` of the report.
+        cell: Pixels of a patch's side in its collage.
+        shown: Whether the bar is shown.
+
+    Returns:
+        A description of each concept by (network, class, number): network 1 or 2, and class None of a single
+        result. :func:`diptych.report.write_rsvc` takes it.
+
+    Raises:
+        TypeError: Not results, or no pictures by patch.
+        ValueError: No results, another number of pictures than patches, none of a class that is shown.
+    """
+    if not callable(patches) and not hasattr(patches, "__getitem__"):
+        raise TypeError(
+            f"patches: expected pictures by patch, or a function of a patch, found {type(patches).__name__}"
+        )
+    given: Any = patches
+    keys = shown_concepts(results, count)
+    pairs: dict[ConceptKey, _Pair] = {}
+    for label in dict.fromkeys(key.label for key in keys):
+        check_by_class("patches", patches, [label])
+        result: RSVCResult = results if isinstance(results, RSVCResult) else results[label]
+        source = given if isinstance(results, RSVCResult) else given[label]
+        check_patches(source, result, label)
+        pairs |= {key: _pair(key, result, source, cell) for key in keys if key.label == label}
+    whole = [key for key in keys if len(pairs[key].top) and len(pairs[key].under)]
+    found = dict(zip(whole, describe_many(model, [pairs[key] for key in whole], shown=shown), strict=True))
+    return {key: found.get(key, Description(error=_NO_PAIR)) for key in keys}
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The two collages of a concept, made when they are asked for."""
+
+    patches: PatchSource
+    top: Indices
+    under: Indices
+    cell: int
+
+    def __call__(self) -> tuple[Any, Any]:
+        first, second = (
+            collage([picture_of(self.patches, patch) for patch in chosen.tolist()], cell=self.cell)
+            for chosen in (self.top, self.under)
+        )
+        return first, second
+
+
+def _pair(key: ConceptKey, result: RSVCResult, patches: PatchSource, cell: int) -> _Pair:
+    own, cross = (("1", "2to1"), ("2", "1to2"))[key.network - 1]
+    real = getattr(result, f"coefficients_{own}")[:, key.concept]
+    predicted = getattr(result, f"predicted_{cross}")[:, key.concept]
+    found = collages(real, predicted, result.groups)
+    return _Pair(patches, found.top, found.under, cell)

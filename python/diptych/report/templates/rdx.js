@@ -248,7 +248,10 @@
       });
     }
     for (const card of cards) {
-      card.addEventListener("click", () => choose(Number(card.dataset.side), Number(card.dataset.group)));
+      card.addEventListener("click", (event) => {
+        // Words are there to be read, marked and copied.
+        if (!event.target.closest(".said")) choose(Number(card.dataset.side), Number(card.dataset.group));
+      });
       for (const tile of card.querySelectorAll(".tile")) {
         tile.addEventListener("pointerenter", () => ringed(Number(tile.dataset.item)));
         tile.addEventListener("pointerleave", unring);

@@ -1,5 +1,6 @@
-"""One picture of an item as an array that every figure and page can draw."""
+"""One picture of an item or a patch as an array that every figure, page and chat model can take."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,6 +14,10 @@ class Pictures(Protocol):
 
     def __getitem__(self, item: Any, /) -> Any:
         """Return the picture of an item."""
+
+
+#: What shows a patch: anything indexed by patch, or a function of its index.
+PatchSource = Pictures | Callable[[int], Any]
 
 
 def as_picture(picture: Any, name: str = "images") -> NDArray[np.uint8]:
@@ -39,6 +44,17 @@ def as_picture(picture: Any, name: str = "images") -> NDArray[np.uint8]:
     if array.size == 0:
         raise ValueError(f"{name}: found an empty picture of shape {array.shape}")
     return np.ascontiguousarray(_as_bytes(array, name))
+
+
+def picture_of(patches: PatchSource, patch: int) -> NDArray[np.uint8]:
+    """The picture of one patch, (h, w), (h, w, 3) or (h, w, 4) uint8.
+
+    Raises:
+        TypeError: It is neither uint8, bool nor float.
+        ValueError: Its shape or range is not that of a picture.
+    """
+    found = patches(int(patch)) if callable(patches) else patches[int(patch)]
+    return as_picture(found, f"patches, patch {int(patch)}")
 
 
 def _as_bytes(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
