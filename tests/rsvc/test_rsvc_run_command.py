@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from chat_server import Reply, Server
 from made_images import COLORS, folder_of_images, taught
 from safetensors.torch import save_file
 
@@ -49,7 +50,11 @@ def models(files: Path) -> list[object]:
 
 
 def test_from_checkpoints_to_tables(
-    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    files: Path,
+    tmp_path: Path,
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
     arguments = [*models(files), "--out", out, "--k", 3, "--classes", "0,2", "--classes", "3-grey"]
@@ -74,6 +79,17 @@ def test_from_checkpoints_to_tables(
     assert (least["cmcs"] - least["smcs"])[2] == pytest.approx(gaps.min())
     assert run(*arguments, "--resume", "--no-report", monkeypatch=monkeypatch) == 0
     assert capsys.readouterr().out == printed.partition("Report: ")[0]
+    answer = "IC1: a wall\nIC2: a <door>\nSimilarity: a house\nDifference: a handle\nSemantic difference: Yes"
+    server.replies = [Reply(answer)]
+    options = ["--describe-url", server.url, "--describe-model", "seer"]
+    assert run(*arguments, "--resume", *options, monkeypatch=monkeypatch) == 0
+    capsys.readouterr()
+    page = (out / "report" / "index.html").read_text(encoding="utf-8")
+    assert "a &lt;door&gt;" in page
+    assert "seer" in page
+    assert (out / "report" / "descriptions.csv").is_file()
+    assert run(*arguments, "--resume", "--no-report", *options, monkeypatch=monkeypatch) == 2
+    assert "--describe-model: expected a page to show its words" in capsys.readouterr().err
     assert run(*arguments, monkeypatch=monkeypatch) == 2
     assert "error: " in (told := capsys.readouterr().err)
     assert "holds a finished run" in told

@@ -9,6 +9,14 @@ from rich.table import Table
 
 from diptych.cli._report import check_report, print_notes, repeat_command
 from diptych.cli._rsvc_options import classes_given
+from diptych.cli._words import (
+    DescribeCache,
+    DescribeKeyFrom,
+    DescribeModel,
+    Describer,
+    DescribeUrl,
+    describer,
+)
 
 # Concepts that the summary shows of each network.
 _SHOWN = 5
@@ -60,8 +68,15 @@ def run(
     report: Annotated[
         bool, typer.Option(help="Write a page that shows the concepts, to --out/report.")
     ] = True,
+    describe_url: DescribeUrl = None,
+    describe_model: DescribeModel = None,
+    describe_key_from: DescribeKeyFrom = None,
+    describe_cache: DescribeCache = None,
 ) -> None:
     """Compare two image models concept by concept, in every class that both predict."""
+    asked = describer(describe_url, describe_model, describe_key_from, describe_cache, images=images)
+    if asked is not None and not report:
+        raise ValueError("--describe-model: expected a page to show its words, found --no-report")
     if report:
         # The page of an earlier start with --resume is made anew.
         check_report(out / _REPORT, overwrite=True)
@@ -101,13 +116,19 @@ def run(
         console.print(_table(result))
     console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
     if report and len(result):
-        from diptych.report import write_rsvc_run
+        _write_page(result, out / _REPORT, source, first, asked)
 
-        written = write_rsvc_run(
-            result, out / _REPORT, images=source, model=first, command=repeat_command(), overwrite=True
-        )
-        page = written / "index.html"
-        console.print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+
+def _write_page(result: Any, folder: Path, images: Any, model: Any, asked: Describer | None) -> None:
+    """Have the concepts that are shown described, if that is wanted, write the page and say where it is."""
+    from diptych.report import run_patches, write_rsvc_run
+
+    said = {} if asked is None else asked.of_concepts(result, run_patches(result, images, model))
+    written = write_rsvc_run(
+        result, folder, images=images, model=model, command=repeat_command(), overwrite=True, **said
+    )
+    page = written / "index.html"
+    Console().print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
 
 
 def _table(result: Any) -> Table:

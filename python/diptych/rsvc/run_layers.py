@@ -178,8 +178,9 @@ class _Job:
 
     def described(self) -> dict[str, Any]:
         """All that the result depends on, as JSON can hold it."""
-        return self.pair.described() | {
-            "workflow": "rsvc layers",
+        # What most tells other folders apart goes first: errors name the first difference.
+        described = {"workflow": "rsvc layers"} | self.pair.described()
+        return described | {
             "layers_1": self.layers[0],
             "layers_2": self.layers[1],
             "images_per_class": self.options.images_per_class,
