@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 if "PYTEST_XDIST_WORKER" in os.environ:
-    # Workers share the cores: threads that spin while they wait would take them from each other.
+    # Workers share the cores: more threads, and threads that spin while they wait, would take them from each
+    # other. Tests that are about threads say how many they want.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch

@@ -9,6 +9,7 @@ import torch
 from helpers import gaussian
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from lasso_gaps import farthest, gaps
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import Lasso
 from sklearn.model_selection import KFold, PredefinedSplit
@@ -51,21 +52,6 @@ def activations(n: int, p: int, t: int, seed: int = 0) -> tuple[np.ndarray, np.n
 def attainable(dtype: type) -> float:
     """A tolerance to ask for: rounding coefficients to float32 moves gradients by 1e-7, and so the gap."""
     return 1e-6 if dtype == np.float32 else 1e-8
-
-
-def gaps(x: np.ndarray, y: np.ndarray, w: np.ndarray, alpha: float | np.ndarray) -> np.ndarray:
-    """Duality gaps (t,) as the textbook has them, in float64."""
-    x, y, w = (array.astype(np.float64) for array in (x, y, w))
-    n, residual = len(x), y - x @ w
-    peak = np.maximum(np.abs(x.T @ residual / n).max(0), 1e-300)
-    dual = residual * np.minimum(1, alpha / peak)
-    primal = (residual**2).sum(0) / (2 * n) + alpha * np.abs(w).sum(0)
-    return primal - ((y**2).sum(0) - ((y - dual) ** 2).sum(0)) / (2 * n)
-
-
-def farthest(x: np.ndarray, y: np.ndarray, w: np.ndarray, alpha: float, gap: np.ndarray) -> np.ndarray:
-    """How far Xw may be from the optimum's: the objective is 1/n-strongly convex in it, |Xd|² <= 2 n gap."""
-    return np.sqrt(2 * len(x) * np.maximum(gap, 0)) + 1e-6 * np.linalg.norm(y, axis=0)
 
 
 @pytest.mark.parametrize("backend", [None, "torch"])
@@ -399,40 +385,3 @@ def test_any_small_integers(n: int, p: int, t: int, alpha: float, seed: int) -> 
     # Two float64 evaluations of one gap: a few roundings of |y|^2 / n, of which the gap is a difference.
     np.testing.assert_allclose(found.gap, exact, rtol=1e-4, atol=1e-12 * power.max() + 1e-15)
     assert (exact <= 1e-5 * power * 1.0001 + 1e-12).all()
-
-
-def singular(kind: str, n: int, p: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Problems whose Gram matrix is singular, or nearly: condition number 1e8 and more."""
-    generator = np.random.default_rng(seed)
-    x = generator.integers(-2, 3, (n, p)).astype(float)
-    if kind == "near":
-        x = generator.standard_normal((n, 1)) + 1e-4 * generator.standard_normal((n, p))
-    elif kind == "equal":
-        x[:, p // 2 :] = x[:, : p - p // 2]
-        x[:, -2:] *= -1
-    return x, generator.integers(-2, 3, (n, 2)).astype(float)
-
-
-# As many features in use as items is hardest: the sets of coordinate descent change for long. Where all
-# features are seen at once, fewer than 200 passes were needed.
-@pytest.mark.parametrize(("n", "p", "passes"), [(10, 10, 1000), (10, 40, 1000), (60, 300, 100_000)])
-@pytest.mark.parametrize("alpha", [1e-3, 1e-1])
-def test_singular_problems_converge(n: int, p: int, passes: int, alpha: float) -> None:
-    for seed in range(8):
-        x, y = singular("integers", n, p, seed)
-        found = ops.lasso(x, y, alpha, tol=1e-8, max_iter=passes)
-        power = (y**2).mean(0)
-        assert (gaps(x, y, found.coef, alpha) <= 1e-8 * power * 1.01).all()
-
-
-@pytest.mark.parametrize("kind", ["near", "equal"])
-@pytest.mark.parametrize("shape", [(10, 10), (10, 40), (80, 33)])
-def test_dependent_features_take_few_passes(kind: str, shape: tuple[int, int]) -> None:
-    for seed in range(8):
-        x, y = singular(kind, *shape, seed)
-        found = ops.lasso(x, y, 1e-3, tol=1e-8, max_iter=1000)
-        limit = 1e-8 * (y**2).mean(0) * 1.01
-        assert (gaps(x, y, found.coef, 1e-3) <= limit).all()
-        again = ops.lasso(x[:, ::-1], y, 1e-3, tol=1e-8, max_iter=1000).coef[::-1]
-        moved = np.linalg.norm(x @ (found.coef - again), axis=0)
-        assert (moved <= 2 * farthest(x, y, found.coef, 1e-3, limit)).all()

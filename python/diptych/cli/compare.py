@@ -1,15 +1,22 @@
 """``diptych compare``: two files of embeddings, or two models and images, in, an illustrated report out."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from diptych.cli._aligned import announce, check_reports, clear_workspaces, print_alignments
-from diptych.cli._compare_inputs import Models, from_files
+from diptych.cli._compare_inputs import Inputs, Models, from_files
 from diptych.cli._report import check_pictures, print_profile, write_report
 from diptych.cli._shown_images import Shown
-from diptych.cli._words import DescribeCache, DescribeKeyFrom, DescribeModel, DescribeUrl, describer
+from diptych.cli._words import (
+    DescribeCache,
+    DescribeKeyFrom,
+    DescribeModel,
+    Describer,
+    DescribeUrl,
+    describer,
+)
 
 
 def compare(
@@ -154,21 +161,26 @@ def compare(
         )
         if rank:
             return
+        names = (name_a or inputs.names[0], name_b or inputs.names[1])
         for each, result in results.items():
             announce(each, results)
             if profile:
                 print_profile(result)
-            result.names = (name_a or inputs.names[0], name_b or inputs.names[1])
-            said = {} if asked is None else asked.of_grids(result, inputs.images)
-            write_report(
-                result,
-                place_of(out, each, aligns),
-                images=inputs.images,
-                labels=inputs.labels,
-                item_names=inputs.item_names,
-                overwrite=overwrite,
-                **said,
-            )
+            result.names = names
+            _write(result, place_of(out, each, aligns), inputs, asked, overwrite)
         print_alignments(results)
         if workspace is not None:
             clear_workspaces(workspace, aligns)
+
+
+def _write(result: Any, folder: Path, inputs: Inputs, asked: Describer | None, overwrite: bool) -> None:
+    """Have the grids described, if that is wanted, and write the page."""
+    write_report(
+        result,
+        folder,
+        images=inputs.images,
+        labels=inputs.labels,
+        item_names=inputs.item_names,
+        overwrite=overwrite,
+        **({} if asked is None else asked.of_grids(result, inputs.images)),
+    )
