@@ -222,6 +222,51 @@ def test_weights_that_cannot_be_downloaded(monkeypatch: pytest.MonkeyPatch) -> N
         load_model(f"timm:{without}")
 
 
+def test_a_model_in_a_folder_of_its_own() -> None:
+    torch.manual_seed(0)
+    made = timm.create_model("test_vit", num_classes=3).eval()
+    timm.models.save_for_hf(made, "folder", safe_serialization=True)
+    found = load_model("timm:local-dir:folder")
+    assert found.module.state_dict().keys() == made.state_dict().keys()
+    for name, tensor in made.state_dict().items():
+        assert torch.equal(found.module.state_dict()[name], tensor)
+    assert found.name == "timm:local-dir:folder"
+    assert not found.module.training
+    smaller = load_model("timm:local-dir:folder", input_size=64)
+    assert (found.input_size, smaller.input_size) == ((160, 160), (64, 64))
+    assert smaller.module(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
+    with pytest.raises(FileNotFoundError, match=r"nowhere: no such folder of a model of timm's"):
+        load_model("timm:local-dir:nowhere")
+    safetensors.torch.save_file(made.state_dict(), "vit.safetensors")
+    with pytest.raises(ValueError, match="checkpoint: expected none beside a folder with its own weights"):
+        load_model("timm:local-dir:folder", checkpoint="vit.safetensors")
+    Path("folder", "model.safetensors").write_bytes(b"cut short")
+    with pytest.raises(ValueError, match=r"folder: not a model that timm .* can load"):
+        load_model("timm:local-dir:folder")
+
+
+def test_models_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "timm:hf-hub:timm/test_vit.some_weights"
+    torch.manual_seed(0)
+    made = timm.create_model("test_vit", num_classes=3).eval()
+    safetensors.torch.save_file(made.state_dict(), "vit.safetensors")
+    # Local weights of a model of the hub are loaded without it.
+    found = load_model(name, checkpoint="vit.safetensors")
+    assert torch.equal(found.module.state_dict()["head.weight"], made.state_dict()["head.weight"])
+    asked = []
+
+    def offline(*arguments: Any, **options: Any) -> None:
+        asked.append((arguments, options))
+        raise OSError("Name or service not known")
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    with pytest.raises(
+        ConnectionError, match=r"timm:hf-hub:timm/test_vit\.some_weights: its weights could not"
+    ):
+        load_model(name)
+    assert asked == [(("hf-hub:timm/test_vit.some_weights",), {"pretrained": True})]
+
+
 def test_unknown_names_offer_the_nearest() -> None:
     with pytest.raises(ValueError, match=r"has no model 'resnett18'; the nearest are .*resnet18"):
         load_model("timm:resnett18")

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 _PREFIX = "timm:"
+# Before the names of models that timm has not in its own list.
+_HUB, _FOLDER = "hf-hub:", "local-dir:"
 _OFFERED = 5
 
 
@@ -88,7 +90,8 @@ def load_model(
 
     Args:
         model: "timm:NAME" with any name of timm's, with or without the tag of its weights
-            ("timm:resnet18", "timm:vit_base_patch16_224.dino"), or a torch module.
+            ("timm:resnet18", "timm:vit_base_patch16_224.dino"); "timm:hf-hub:OWNER/NAME" of a model in timm's
+            format on the Hugging Face Hub, "timm:local-dir:PATH" of one in a folder; or a torch module.
         preprocess: From a Pillow image in RGB to a (3, h, w) float32 tensor. timm's models bring their own:
             resizing, cropping and normalisation as the weights were evaluated with.
         preprocess_name: What the preprocessing is, for the key of a store, where ``str(preprocess)`` does
@@ -110,7 +113,7 @@ def load_model(
 
     Raises:
         ConnectionError: The weights could not be downloaded.
-        FileNotFoundError: There is no such checkpoint.
+        FileNotFoundError: There is no such checkpoint, or no such folder of a model.
         ModuleNotFoundError: timm is not installed.
         TypeError: Neither a name nor a module; a module without preprocessing.
         ValueError: A name that timm does not know (the nearest are offered) or has no weights for; a
@@ -153,6 +156,15 @@ def _timm_module(
     if name == model:
         raise ValueError(f"model: expected 'timm:NAME' or a torch.nn.Module, found {model!r}")
     timm = require("timm")
+    if name.startswith(_HUB) and checkpoint is not None:
+        # The file brings the weights: of the name only the architecture is wanted, and nothing is looked up.
+        name = name.rpartition("/")[2].partition(".")[0]
+    if name.startswith((_HUB, _FOLDER)):
+        if checkpoint is not None:
+            raise ValueError(
+                f"checkpoint: expected none beside a folder with its own weights, found {model!r}"
+            )
+        return _sourced(timm, name, pretrained, input_size)
     config = _config(timm, name)
     options: dict[str, Any] = {}
     if input_size is not None and config.fixed_input_size:
@@ -165,6 +177,33 @@ def _timm_module(
         module = timm.create_model(name, **options)
     module.eval()
     return module
+
+
+def _sourced(timm: Any, name: str, pretrained: bool, input_size: int | None) -> torch.nn.Module:
+    """A model whose configuration is on the Hugging Face Hub, or in a folder."""
+    folder = name.removeprefix(_FOLDER)
+    if folder != name and not os.path.isfile(os.path.join(folder, "config.json")):
+        raise FileNotFoundError(f"{folder}: no such folder of a model of timm's, with a config.json")
+    try:
+        module: torch.nn.Module = timm.create_model(name, pretrained=pretrained)
+        if input_size is not None and module.pretrained_cfg.get("fixed_input_size", False):
+            module = timm.create_model(name, pretrained=pretrained, img_size=input_size)
+    except Exception as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        if folder != name:
+            raise ValueError(
+                f"{folder}: not a model that timm {timm.__version__} can load: {reason}"
+            ) from error
+        raise _not_loaded(name, reason) from error
+    module.eval()
+    return module
+
+
+def _not_loaded(name: str, reason: str) -> ConnectionError:
+    return ConnectionError(
+        f"timm:{name}: its weights could not be loaded ({reason}); give a local file of them by "
+        f"checkpoint=, or pretrained=False for random ones"
+    )
 
 
 def _config(timm: Any, name: str) -> Any:
@@ -216,10 +255,7 @@ def _downloaded(timm: Any, name: str, config: Any, options: dict[str, Any]) -> t
     except Exception as error:
         # Offline, behind a proxy or without a licence: each has its own kind of error in each library.
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConnectionError(
-            f"timm:{name}: its weights could not be loaded ({reason}); give a local file of them by "
-            f"checkpoint=, or pretrained=False for random ones"
-        ) from error
+        raise _not_loaded(name, reason) from error
     return module
 
 

@@ -20,13 +20,13 @@ from diptych.rdx.class_groups import IMAGES_PER_CLASS, ClassGroup, choose
 from diptych.rdx.method import compare
 from diptych.rdx.results import RDXResult
 
-#: Pairs of models that the study compares (thesis Table 4.5), by name. timm 1.0 has no weights under the last
-#: name: they are given as a local checkpoint, of "timm:vit_large_patch14_clip_336".
+#: Pairs of models that the study compares (thesis Table 4.5), by name. timm's own list lacks the last, whose
+#: weights are on the Hugging Face Hub.
 PRESETS: Mapping[str, tuple[str, str]] = {
     "dino-dinov2": ("timm:vit_base_patch16_224.dino", "timm:vit_base_patch14_reg4_dinov2.lvd142m"),
     "clip-inat": (
         "timm:vit_large_patch14_clip_336.openai",
-        "timm:vit_large_patch14_clip_336.laion2b_ft_in12k_in1k_inat21",
+        "timm:hf-hub:timm/vit_large_patch14_clip_336.laion2b_ft_in12k_in1k_inat21",
     ),
 }
 
