@@ -186,7 +186,8 @@ def _sourced(timm: Any, name: str, pretrained: bool, input_size: int | None) -> 
         raise FileNotFoundError(f"{folder}: no such folder of a model of timm's, with a config.json")
     try:
         module: torch.nn.Module = timm.create_model(name, pretrained=pretrained)
-        if input_size is not None and module.pretrained_cfg.get("fixed_input_size", False):
+        config: Any = module.pretrained_cfg
+        if input_size is not None and config.get("fixed_input_size", False):
             module = timm.create_model(name, pretrained=pretrained, img_size=input_size)
     except Exception as error:
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
