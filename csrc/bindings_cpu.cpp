@@ -18,6 +18,7 @@
 #include "bindings/kmeans.hpp"
 #include "bindings/unit_rows.hpp"
 #include "bindings/sampled.hpp"
+#include "bindings/squares.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -248,4 +249,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
   diptych::bindings::bind_packed(m);
   diptych::bindings::bind_sampled(m);
+  diptych::bindings::bind_squares(m);
 }
