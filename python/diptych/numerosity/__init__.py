@@ -27,6 +27,7 @@ from diptych.numerosity.method import analyze
 from diptych.numerosity.order import IslandOrder, island_order
 from diptych.numerosity.perceived import perceived_number, rank_agreement, share_near
 from diptych.numerosity.relative import RelativeQuantity, relative_quantity
+from diptych.numerosity.reproducibility import Reproducibility, reproducibility
 from diptych.numerosity.results import NumberLine
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Islands",
     "NumberLine",
     "RelativeQuantity",
+    "Reproducibility",
     "Sweep",
     "absolute_quantity",
     "action_distances",
@@ -58,6 +60,7 @@ __all__ = [
     "perceived_number",
     "rank_agreement",
     "relative_quantity",
+    "reproducibility",
     "share_near",
     "subitizing_limit",
 ]

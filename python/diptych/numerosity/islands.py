@@ -16,7 +16,7 @@ SWEEP = tuple(range(5, 100, 5))
 
 # From so many features on all pairs of items, by matrix products, cost less than a search tree; up to so many
 # items, of which the three matrices of float64 stay below 2.5 GB.
-_WIDE, _ALL_PAIRS = 32, 10_000
+_WIDE, _ALL_PAIRS = 64, 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def find_islands(embeddings: Array, counts: Array, *, min_cluster_size: int = 90
         :class:`Islands`, without order.
 
     Complexity:
-        O(N²) time and O(N d) memory below 32 features or beyond 10,000 items, where a tree finds neighbors;
+        O(N²) time and O(N d) memory below 64 features or beyond 10,000 items, where a tree finds neighbors;
         else O(N² d) time, as matrix products, and three (N, N) matrices of float64.
 
     Raises:

@@ -81,8 +81,8 @@ def analyze(
 
     Complexity:
         O(N²) time for the islands, once for each size of ``sweep``, and O(N d min(N, d)) for the line; with
-        32 features or more O(N² d), see :func:`find_islands`. Memory: two copies of the embeddings in
-        float64; from 32 features on three (N, N) matrices of float64.
+        64 features or more O(N² d), see :func:`find_islands`. Memory: two copies of the embeddings in
+        float64; from 64 features on three (N, N) matrices of float64.
 
     Raises:
         ValueError: Other numbers of items, one number of objects alone, no item of count 0 or of count 1,

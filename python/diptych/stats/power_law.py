@@ -160,7 +160,7 @@ class _Fit:
 
 
 def _least_squares(design: NDArray[np.float64], v: NDArray[np.float64]) -> _Fit:
-    coefficients: NDArray[np.float64] = np.linalg.lstsq(design, v, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(design, v, rcond=None)[0], np.float64)
     return _Fit(coefficients, float(((v - design @ coefficients) ** 2).sum()))
 
 
