@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import embed, estimators, language, numerosity, ops, plots, rdx, report, rsvc
+    from diptych import embed, estimators, language, numerosity, ops, plots, rdx, report, rsvc, stats
 
 __version__ = "0.1.0"
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "rdx",
     "report",
     "rsvc",
+    "stats",
 ]
 
 

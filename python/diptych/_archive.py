@@ -2,8 +2,9 @@
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +40,49 @@ def readable(name: str, kind: str) -> Iterator[None]:
         raise
     except Exception as error:
         raise ValueError(f"{name}: not a readable {kind} result: {error}") from error
+
+
+def packed(value: Any, arrays: dict[str, NDArray[Any]], name: str) -> Any:
+    """Describe a value of dataclasses, tuples and dictionaries in JSON; put its arrays aside.
+
+    Args:
+        value: Dataclasses, tuples, dictionaries with text as keys, arrays, and what JSON has.
+        arrays: Takes the arrays, by the path that leads to them.
+        name: Where the path begins.
+
+    Returns:
+        What :func:`unpacked` reads, together with ``arrays``.
+    """
+    if isinstance(value, np.ndarray):
+        arrays[name] = value
+        return {"array": name}
+    if is_dataclass(value):
+        inner = {each.name: getattr(value, each.name) for each in fields(value)}
+        return {type(value).__name__: {key: packed(x, arrays, f"{name}/{key}") for key, x in inner.items()}}
+    if isinstance(value, tuple):
+        return {"tuple": [packed(x, arrays, f"{name}/{place}") for place, x in enumerate(value)]}
+    if isinstance(value, dict):
+        return {"dict": {key: packed(x, arrays, f"{name}/{key}") for key, x in value.items()}}
+    return value
+
+
+def unpacked(said: Any, arrays: Mapping[str, NDArray[Any]], kinds: Mapping[str, type[Any]]) -> Any:
+    """Read what :func:`packed` described.
+
+    Args:
+        said: What it returned.
+        arrays: The arrays it put aside.
+        kinds: The dataclasses that may come, by name.
+
+    Raises:
+        Exception: Arrays are missing, or a dataclass has other fields or is not among ``kinds``.
+    """
+    if not isinstance(said, dict):
+        return said
+    ((kind, content),) = said.items()
+    if kind == "array":
+        return arrays[content]
+    if kind == "tuple":
+        return tuple(unpacked(each, arrays, kinds) for each in content)
+    inner = {key: unpacked(each, arrays, kinds) for key, each in content.items()}
+    return inner if kind == "dict" else kinds[kind](**inner)

@@ -40,3 +40,12 @@ def read_csv(path: Path, kind: type[Any]) -> list[Any]:
             ]
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{path}: not a table of {kind.__name__}: {error}") from error
+
+
+def load_pandas(asking: str) -> Any:
+    """Import pandas, or say who needs it and how to get it."""
+    try:
+        import pandas
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(f"{asking} needs pandas: pip install 'diptych[report]'") from error
+    return pandas

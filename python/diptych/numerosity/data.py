@@ -14,6 +14,7 @@ from diptych.numerosity.laws import (
     COVARIATES,
     Renderer,
     SceneLaw,
+    amounts_of,
     check_amounts,
     covariates_of,
     renderer_of,
@@ -177,9 +178,8 @@ def sequences(
     _checks.seed(seed)
     _checks.integer("stream", stream, 0, _MOST_SEQUENCES)
     renderer = renderer_of(dataset)
-    if amounts is None:
-        amounts = renderer.amounts if isinstance(renderer, SceneLaw) else (1, 1)
-    actions, counts = _walk(n_actions, limit, check_amounts(amounts), derived_seed(seed, _ACTIONS), stream)
+    moved = amounts_of(renderer) if amounts is None else check_amounts(amounts)
+    actions, counts = _walk(n_actions, limit, moved, derived_seed(seed, _ACTIONS), stream)
     states = torch.from_numpy(counts)
     first, own_seed = stream << _SEQUENCE_BITS, derived_seed(seed, _SEQUENCE_SCENES)
     images, measure = _drawn(states, renderer, size, own_seed, first, dtype, out, device)

@@ -109,6 +109,19 @@ def renderer_of(dataset: "str | Renderer") -> Renderer:
     return dataset
 
 
+def amounts_of(dataset: "str | Renderer") -> tuple[int, int]:
+    """Least and largest number of objects that an action of a data set moves; one, if it does not say."""
+    renderer = renderer_of(dataset)
+    return renderer.amounts if isinstance(renderer, SceneLaw) else (1, 1)
+
+
+def described(dataset: "str | Renderer") -> str:
+    """A data set in words that tell it from others: a name, or what a renderer calls itself."""
+    if isinstance(dataset, str):
+        return dataset
+    return dataset.__qualname__ if hasattr(dataset, "__qualname__") else repr(dataset)
+
+
 def check_amounts(amounts: tuple[int, int]) -> tuple[int, int]:
     """Demand the least and the largest number of objects that an action moves."""
     if not isinstance(amounts, tuple | list) or len(amounts) != 2:

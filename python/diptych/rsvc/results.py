@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
+from diptych._tables import load_pandas
 from diptych.rsvc.concepts import Concepts
 from diptych.rsvc.regression import ConceptRegression
 
@@ -277,12 +278,3 @@ class RSVCResult:
             seconds=meta["seconds"],
             versions=meta["versions"],
         )
-
-
-def load_pandas(asking: str) -> Any:
-    """Import pandas, or say who needs it and how to get it."""
-    try:
-        import pandas
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(f"{asking} needs pandas: pip install 'diptych[report]'") from error
-    return pandas

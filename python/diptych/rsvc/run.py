@@ -12,6 +12,7 @@ import torch
 from diptych._checkpoint import JobFolder, check_folder, unless_refused
 from diptych._files import atomic_path
 from diptych._progress import track
+from diptych._tables import load_pandas
 from diptych.embed import (
     ImageModel,
     ImageSet,
@@ -25,7 +26,7 @@ from diptych.ops import _checks
 from diptych.rsvc.heads import Head
 from diptych.rsvc.method import checked_options
 from diptych.rsvc.model_pair import ModelPair, Plan, patch_grid, planned
-from diptych.rsvc.results import Parameters, load_pandas
+from diptych.rsvc.results import Parameters
 from diptych.rsvc.run_classes import Patches, compare_all, outcome
 from diptych.rsvc.run_result import COLUMNS, FORMATS, RUN, SHOWN, ClassRow, RunResult, compared_row
 from diptych.rsvc.selection import LEAST_IMAGES, Indices

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._files import atomic_path
-from diptych._tables import read_csv, write_csv
+from diptych._tables import load_pandas, read_csv, write_csv
 from diptych.embed import Unreadable
-from diptych.rsvc.results import REPLACEMENT, RSVCResult, load_pandas
+from diptych.rsvc.results import REPLACEMENT, RSVCResult
 
 if TYPE_CHECKING:
     import pandas

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from diptych._progress import Stages
+from diptych._tables import load_pandas
 from diptych.ops._arrays import Array
 from diptych.rsvc.evaluate import regressed, similarities
 from diptych.rsvc.inputs import ClassPatches, checked
 from diptych.rsvc.method import checked_options, extracted
-from diptych.rsvc.results import load_pandas
 
 if TYPE_CHECKING:
     import pandas
