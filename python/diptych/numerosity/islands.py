@@ -1,6 +1,6 @@
 """Islands: clusters of embeddings, and which numbers they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,18 +186,27 @@ def island_sweep(
         ValueError: As :func:`find_islands`; no sizes.
         TypeError: As :func:`find_islands`.
     """
-    tried = sorted(set(sizes))
-    if not tried:
+    z = matrix("embeddings", embeddings)
+    number = count_vector("counts", counts, len(z))
+    if len(sizes) == 0:
         raise ValueError("sizes: expected at least one, found none")
-    found = [
-        find_islands(embeddings, counts, min_cluster_size=size)
-        for size in track(tried, "Islands by size", shown=progress)
-    ]
+    for size in sizes:
+        _checks.integer("sizes", size, 2, len(z))
+    return swept(z, number, track(sorted(set(sizes)), "Islands by size", shown=progress))
+
+
+def swept(embeddings: Floats, counts: Integers, sizes: Iterable[int]) -> Sweep:
+    """As :func:`island_sweep`, of checked arguments."""
+    tried = []
+    found = []
+    for size in sizes:
+        tried.append(size)
+        found.append(described(_clustered(embeddings, size), counts))
     return Sweep(
         np.array(tried, np.int64),
         np.array([each.n for each in found], np.int64),
         np.array([each.subitizing_limit for each in found], np.int64),
-        np.array([(each.labels < 0).mean() for each in found]),
+        np.array([(each.labels < 0).mean() for each in found], np.float64),
     )
 
 

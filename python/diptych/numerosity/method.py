@@ -1,6 +1,6 @@
 """Does an embedding have a number line? Embeddings and counts in, the whole analysis out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from diptych.numerosity.action_error import action_error
 from diptych.numerosity.covariates import REFERENCES, analyze_covariates
 from diptych.numerosity.distances import action_distances
 from diptych.numerosity.inputs import Items, checked
-from diptych.numerosity.islands import SWEEP, Islands, Sweep, find_islands, island_sweep
+from diptych.numerosity.islands import SWEEP, Islands, find_islands, swept
 from diptych.numerosity.linearity import linear_error
 from diptych.numerosity.order import island_order
 from diptych.numerosity.perceived import perceived_number, rank_agreement, share_near, unit
@@ -98,7 +98,7 @@ def analyze(
     for size in sweep:
         _checks.integer("sweep", size, 2)
     notes = _check_reference(reference, items)
-    sizes = [size for size in sweep if size <= n]
+    sizes = sorted({int(size) for size in sweep if size <= n})
     chosen = Parameters(None if reference is None else int(reference), int(min_cluster_size), int(seed))
     with Stages(_COSTS, enabled=progress) as stages:
         found = _analyzed(items, chosen, sizes, stages)
@@ -143,7 +143,7 @@ def _analyzed(items: Items, chosen: Parameters, sizes: Sequence[int], stages: St
     stages.enter("islands")
     found["islands"] = _ordered(find_islands(z, counts, min_cluster_size=chosen.min_cluster_size), items)
     stages.enter("sweep")
-    found["sweep"] = _swept(z, items, sizes, stages)
+    found["sweep"] = swept(z, counts, _advancing(sizes, stages))
     stages.enter("quantity")
     found["relative"] = _judged(perceived, items, chosen)
     found["absolute"] = absolute_quantity(perceived, counts)
@@ -165,19 +165,10 @@ def _ordered(islands: Islands, items: Items) -> Islands:
     return replace(islands, order=island_order(islands.labels, items.pairs, items.actions, items.counts))
 
 
-def _swept(z: NDArray[np.float64], items: Items, sizes: Sequence[int], stages: Stages) -> Sweep:
-    parts = []
-    for size in sorted(set(sizes)):
-        parts.append(island_sweep(z, items.counts, [size]))
+def _advancing(sizes: Sequence[int], stages: Stages) -> Iterator[int]:
+    for size in sizes:
+        yield size
         stages.advance(1 / len(sizes))
-    names = ("min_cluster_size", "n_islands", "subitizing_limit", "outside")
-    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    return Sweep(
-        *(
-            np.concatenate([none, *(getattr(part, column) for part in parts)])
-            for column, none in zip(names, empty, strict=True)
-        )
-    )
 
 
 def _judged(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> tuple[RelativeQuantity, ...]:

@@ -166,7 +166,8 @@ def _least_squares(design: NDArray[np.float64], v: NDArray[np.float64]) -> _Fit:
 
 def _explained(rest: float, v: NDArray[np.float64]) -> float:
     total = float(((v - v.mean()) ** 2).sum())
-    return 1 - rest / total if total > 0 else math.nan
+    rounding = len(v) * (np.finfo(np.float64).eps * float(np.abs(v).max())) ** 2
+    return 1 - rest / total if total > 4 * rounding else math.nan
 
 
 def _hinge(u: NDArray[np.float64], kink: float) -> NDArray[np.float64]:
