@@ -6,7 +6,7 @@ import sys
 import typer
 from rich.console import Console
 
-from diptych.cli import compare, demo, info, rdx, rsvc
+from diptych.cli import compare, demo, info, numerosity, rdx, rsvc
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +16,7 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
+app.add_typer(numerosity.app, name="numerosity")
 app.add_typer(rdx.app, name="rdx")
 app.add_typer(rsvc.app, name="rsvc")
 

@@ -244,8 +244,8 @@ class Plan:
     def job(self) -> dict[str, Any]:
         """What the weights depend on, as JSON can hold it."""
         return {
-            "architecture": asdict(self.architecture),
-            "schedule": self.schedule.described(),
+            **asdict(self.architecture),
+            **self.schedule.described(),
             "validation": self.validation,
             "patience": self.patience,
             "devices": self.devices,
