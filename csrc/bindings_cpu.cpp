@@ -213,6 +213,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.doc() = "CPU kernels of diptych.ops; call those, they check their arguments.";
   m.attr("MAX_NEIGHBORS") = diptych::cpu::kMaxNeighbors;
   m.attr("MAX_CANDIDATES") = diptych::cpu::kMaxCandidates;
+  m.attr("MAX_SQUARES") = diptych::core::kMaxSquares;
+  m.attr("MAX_SCENE_SIZE") = diptych::core::kMaxSceneSize;
   m.attr("BLOCK_WIDTH") = diptych::cpu::kBlockWidth;
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;

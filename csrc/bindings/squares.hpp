@@ -9,9 +9,10 @@ namespace diptych::bindings {
 
 using Squares = Dense<std::int32_t>;
 
-inline const core::Square* squares_of(const Squares& array, py::ssize_t dimensions) {
+inline const core::Square* squares_of(const Squares& array) {
   static_assert(sizeof(core::Square) == 4 * sizeof(std::int32_t));
-  demand(array.ndim() == dimensions && array.shape(dimensions - 1) == 4, "squares: expected (n, k, 4)");
+  demand(array.ndim() == 3 && array.shape(2) == 4, "squares: expected (n, k, 4)");
+  demand(array.shape(1) <= core::kMaxSquares, "squares: too many on a scene");
   return reinterpret_cast<const core::Square*>(array.data());
 }
 
@@ -20,7 +21,7 @@ inline void bind_place_squares(py::module_& m) {
                             std::pair<int, int> sides, int side_jitter, std::pair<int, int> contrasts,
                             int contrast_jitter, int clearance, int attempts, std::uint64_t seed, Squares& squares,
                             Dense<std::int32_t>& placed, int threads) {
-    squares_of(squares, 3);
+    squares_of(squares);
     const auto n = squares.shape(0), k = squares.shape(1);
     demand(counts.size() == n && index.size() == n && placed.size() == n, "counts, index, placed: expected (n,)");
     demand(0 < sides.first && sides.first <= sides.second && sides.second + side_jitter <= size,
@@ -39,7 +40,7 @@ inline void bind_place_squares(py::module_& m) {
      py::arg("attempts"), py::arg("seed"), py::arg("squares").noconvert(), py::arg("placed").noconvert(),
      py::arg("threads"));
   m.def("first_misplaced", [](const Squares& squares, int size, int threads) {
-    const core::Square* s = squares_of(squares, 3);
+    const core::Square* s = squares_of(squares);
     const auto count = squares.shape(0) * squares.shape(1);
     py::gil_scoped_release release;
     return cpu::operations().first_misplaced(s, count, size, cpu::usable_threads(threads));
@@ -49,9 +50,9 @@ inline void bind_place_squares(py::module_& m) {
 template <class P>
 void bind_draw_squares(py::module_& m, cpu::Operations::DrawSquares<P> cpu::Operations::*op) {
   m.def("draw_squares", [op](const Squares& squares, Dense<P>& images, int threads) {
-    const core::Square* s = squares_of(squares, 3);
+    const core::Square* s = squares_of(squares);
     const auto n = squares.shape(0), k = squares.shape(1), size = images.shape(images.ndim() - 1);
-    demand(images.size() == n * size * size, "images: expected (n, 1, size, size)");
+    demand(images.size() == n * size * size && size <= core::kMaxSceneSize, "images: expected (n, 1, size, size)");
     P* out = images.mutable_data();
     py::gil_scoped_release release;
     (cpu::operations().*op)(s, n, k, static_cast<std::int32_t>(size), out, cpu::usable_threads(threads));
@@ -60,7 +61,7 @@ void bind_draw_squares(py::module_& m, cpu::Operations::DrawSquares<P> cpu::Oper
 
 inline void bind_square_covariates(py::module_& m) {
   m.def("square_covariates", [](const Squares& squares, int size, Dense<double>& out, int threads) {
-    const core::Square* s = squares_of(squares, 3);
+    const core::Square* s = squares_of(squares);
     const auto n = squares.shape(0), k = squares.shape(1);
     demand(out.size() == 3 * n, "out: expected (n, 3)");
     double* o = out.mutable_data();

@@ -10,6 +10,9 @@ namespace diptych::core {
 // Contrast is counted in steps of 1 / kFullContrast.
 constexpr std::int32_t kFullContrast = 65535;
 
+// The largest side of a scene in pixels, and the most squares on it: what scratch memory is made for.
+constexpr std::int32_t kMaxSceneSize = 4096, kMaxSquares = 1024;
+
 // The top left pixel, the pixels of a side, and the contrast; -1 throughout where there is none.
 struct Square {
   std::int32_t x, y, side, contrast;

@@ -10,7 +10,7 @@ from diptych.ops._arrays import Array, numpy_view, to_tensor
 FULL_CONTRAST = 65535
 
 #: Pixels of a side that a scene may have, and squares on it.
-MAX_SIZE, MAX_SQUARES = 4096, 1024
+MAX_SIZE, MAX_SQUARES = _cpu.MAX_SCENE_SIZE, _cpu.MAX_SQUARES
 
 
 def to_squares(squares: Array, size: int, check: bool | None) -> torch.Tensor:

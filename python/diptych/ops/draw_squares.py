@@ -61,8 +61,8 @@ def reference(squares: torch.Tensor, size: int, dtype: torch.dtype) -> torch.Ten
     contrasts = np.zeros((len(squares), 1, size, size), np.int64)
     for image, scene in zip(contrasts[:, 0], squares.tolist(), strict=True):
         for x, y, side, contrast in scene:
-            if side > 0:
-                image[max(y, 0) : max(y + side, 0), max(x, 0) : max(x + side, 0)] = contrast
+            if 0 < side <= size - max(x, y) and min(x, y) >= 0 and 0 < contrast <= FULL_CONTRAST:
+                image[y : y + side, x : x + side] = contrast
     if dtype == torch.uint8:
         per_step = FULL_CONTRAST // 255
         return torch.from_numpy(((contrasts + per_step // 2) // per_step).astype(np.uint8))
