@@ -9,6 +9,7 @@ from diptych.numerosity.absolute import (
     HUMAN_EXPONENT_SPREAD,
     AbsoluteQuantity,
     absolute_quantity,
+    exponent_sampling_interval,
 )
 from diptych.numerosity.action_error import ActionError, action_error
 from diptych.numerosity.actions import ACTIONS
@@ -74,6 +75,7 @@ __all__ = [
     "balanced",
     "covariate_errors",
     "evaluate",
+    "exponent_sampling_interval",
     "find_islands",
     "island_order",
     "island_sweep",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diptych._build import versions
 from diptych._progress import Stages
-from diptych.numerosity.absolute import absolute_quantity
+from diptych.numerosity.absolute import AbsoluteQuantity, absolute_quantity, exponent_sampling_interval
 from diptych.numerosity.action_error import action_error
 from diptych.numerosity.covariates import REFERENCES, analyze_covariates
 from diptych.numerosity.distances import action_distances
@@ -33,7 +33,7 @@ DEFAULT_REFERENCE = 16
 # Relative costs of the stages, for the progress bar.
 _COSTS = {"line": 1, "islands": 2, "sweep": 30, "quantity": 8, "actions": 1, "covariates": 6}
 
-# Resamples behind the interval of a Weber fraction.
+# Resamples behind the intervals of Weber fractions and of the exponent.
 _BOOTSTRAP = 200
 
 
@@ -71,7 +71,7 @@ def analyze(
             default, there is no Weber fraction and a note tells so; another count that no item has is an
             error. Counts of 3, 9, 16 and 24 objects are references besides, where items have them.
         min_cluster_size: Items of the smallest island, 2 to N.
-        seed: Of the bootstrap behind the intervals of Weber fractions.
+        seed: Of the bootstrap behind the intervals of Weber fractions and of the exponent.
         sweep: Smallest cluster sizes to look for islands with besides; those above N are passed over.
         name: What is analyzed, for titles.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
@@ -146,7 +146,7 @@ def _analyzed(items: Items, chosen: Parameters, sizes: Sequence[int], stages: St
     found["sweep"] = swept(z, counts, _advancing(sizes, stages))
     stages.enter("quantity")
     found["relative"] = _judged(perceived, items, chosen)
-    found["absolute"] = absolute_quantity(perceived, counts)
+    found["absolute"] = _estimated(perceived, items, chosen)
     stages.enter("actions")
     if items.pairs is not None and items.actions is not None:
         found["distances"] = action_distances(z, items.pairs, items.actions, unit=unit(z, counts))
@@ -177,6 +177,16 @@ def _judged(perceived: NDArray[np.float64], items: Items, chosen: Parameters) ->
         relative_quantity(perceived, items.counts, each, bootstrap=_BOOTSTRAP, seed=chosen.seed)
         for each in sorted(wanted & set(items.counts.tolist()))
     )
+
+
+def _estimated(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> AbsoluteQuantity:
+    found = absolute_quantity(perceived, items.counts)
+    if found.power is None:
+        return found
+    sampled = exponent_sampling_interval(
+        items.embeddings, items.counts, bootstrap=_BOOTSTRAP, seed=chosen.seed
+    )
+    return replace(found, sampling_interval=sampled)
 
 
 def _as_given(embeddings: Array, items: Items) -> NDArray[Any]:
