@@ -248,11 +248,10 @@ def moved(model: ImageModel, device: str | torch.device | None) -> torch.device:
     Raises:
         ValueError: There is no such device.
     """
-    if device is not None:
-        try:
-            model.module.to(device)
-            return torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device: cannot compute on {device!r}: {error}") from error
-    first = next(model.module.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
+    if device is None:
+        return model.device
+    try:
+        model.module.to(device)
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: cannot compute on {device!r}: {error}") from error

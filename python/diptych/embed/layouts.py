@@ -21,6 +21,8 @@ _READERS: dict[str, Callable[..., ImageSet]] = {
     "nabirds": read_nabirds,
     "stanford-cars": read_stanford_cars,
 }
+#: The layouts of data sets that tell which images are for training and which for testing.
+SPLIT_LAYOUTS = frozenset(_READERS)
 
 
 def read_images(

@@ -57,9 +57,7 @@ def write_rsvc_run(
     patches = None
     if images is not None and model is not None:
         patches = run_patches(result, images, model)
-    neurons = None
-    if result.stores is not None and all(store.is_file() for store in result.stores):
-        neurons = _ByClass(result, result.activations)
+    neurons = _ByClass(result, result.activations) if result.stored else None
     return write_rsvc(result, path, patches=patches, activations=neurons, notes=_notes(result), **options)
 
 
