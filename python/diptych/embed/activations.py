@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from diptych.embed.activation_store import ActivationStore, Entry
 from diptych.embed.embedding import StoredEmbedding, open_embedding
 from diptych.embed.forward import Job, compute
-from diptych.embed.images import ImagesLike, Unreadable, open_images
+from diptych.embed.image_sources import open_images
+from diptych.embed.images import ImagesLike, Unreadable
 from diptych.embed.layers import LOGITS, LayersLike, resolve_layers
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.patches import PatchGrid

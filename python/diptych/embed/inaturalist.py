@@ -9,7 +9,8 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-from diptych.embed.images import ImageSet, image_files, images_under
+from diptych.embed.image_sources import image_files, images_under
+from diptych.embed.images import ImageSet
 from diptych.embed.licenses import ALL_RIGHTS_RESERVED, license_name, licensed, wanted_licenses
 
 #: The longest side of the study's pictures, the size that iNaturalist calls medium.
