@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -218,6 +219,17 @@ def test_errors_keep_their_traceback_when_asked(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(sys, "argv", ["diptych", "compare", "no.npy", "no.npy", "--out", str(tmp_path / "r")])
     with pytest.raises(FileNotFoundError):
         cli.main()
+
+
+def test_names_with_undecodable_bytes_are_printed(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / os.fsdecode(b"\xe9.npy")
+    odd.symlink_to(files / "classes.npy")
+    pixels = files / "pixels.npy"
+    arguments = ["compare", pixels, odd, "-m", 2, "--out", tmp_path / "r"]
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 0
+    assert "\\udce9 groups what pixels does not" in capsys.readouterr().out
 
 
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
