@@ -12,15 +12,6 @@ from diptych._files import atomic_path
 _BOOLEANS = {"True": True, "False": False}
 
 
-def storable(text: str) -> str:
-    """Text that UTF-8 can hold, and so tables: lone surrogates are written out, as ``\\udce9``.
-
-    Undecodable bytes in the name of a file or folder reach Python as lone surrogates; written out, names that
-    differ still do.
-    """
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def write_csv(path: Path, kind: type[Any], rows: Sequence[Any]) -> None:
     """Write rows of a dataclass, whole or not at all; numbers with six digits."""
     with atomic_path(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:

@@ -15,6 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from diptych.cli import app as cli
+from diptych.cli._report import say
 from diptych.rdx import Explanations, RDXResult, evaluate
 from diptych.rdx.tables import Evaluation, ModelRow, PurityRow, ScoreRow
 
@@ -230,6 +231,16 @@ def test_names_with_undecodable_bytes_are_printed(
     arguments = ["compare", pixels, odd, "-m", 2, "--out", tmp_path / "r"]
     assert diptych(*arguments, monkeypatch=monkeypatch) == 0
     assert "\\udce9 groups what pixels does not" in capsys.readouterr().out
+
+
+def test_what_is_said_is_no_markup_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    for stderr in (False, True):
+        say("of [red]models[/red] and /a/long/path/of/images", stderr=stderr)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == "of [red]models[/red] and /a/long/path/of/images\n"
 
 
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

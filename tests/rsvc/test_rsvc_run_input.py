@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 import pytest
 import torch
-from made_images import folder_of_images, small_model, two_models
+from made_images import small_model
 
 from diptych import report, rsvc
 from diptych.embed import ImageModel
@@ -18,16 +18,6 @@ from diptych.embed import ImageModel
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 OPTIONS: dict[str, Any] = {"images_per_class": 8, "eval_images_per_class": 5, "k": 4, "progress": False}
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of_images(tmp_path_factory.mktemp("images") / "folder", 14)
-
-
-@pytest.fixture(scope="module")
-def models(images: Path) -> tuple[ImageModel, ImageModel]:
-    return two_models(images)
 
 
 def test_names_with_undecodable_bytes(

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from diptych.cli._options import Device, LayoutName, Seed
+from diptych.cli._report import say
 from diptych.cli._rsvc_options import Classes, Precision, Pretrained, Resume, classes_given, opened
 
 
@@ -83,6 +83,5 @@ def finetune(
         workers=workers,
         resume=resume,
     )
-    console = Console(soft_wrap=True)
-    console.print(found.summary(), markup=False, highlight=False)
-    console.print(f"\nWeights: {found.weights}", markup=False, highlight=False)
+    say(found.summary())
+    say(f"\nWeights: {found.weights}")

@@ -11,6 +11,7 @@ from rich.table import Table
 from diptych._files import atomic_path
 from diptych.cli import _rsvc_options as options
 from diptych.cli._options import Device, Seed
+from diptych.cli._report import say
 
 if TYPE_CHECKING:
     from diptych.rsvc import LayersResult
@@ -75,16 +76,15 @@ def layers(
         cache=cache,
         resume=resume,
     )
-    console = Console()
-    console.print(result.summary(), markup=False, highlight=False, soft_wrap=True)
+    say(result.summary())
     if np.isfinite(result.matrix).any():
         figure = layer_matrix(
             result.matrix, layers_1=result.layers_1, layers_2=result.layers_2, names=result.names
         )
         with atomic_path(out / FIGURE) as temporary:
             figure.savefig(temporary, dpi=150)
-        console.print(_table(result))
-    console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(_table(result))
+    say(f"\nResults: {out}")
 
 
 def _table(result: "LayersResult") -> Table:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from diptych.cli import _rsvc_options as options
 from diptych.cli._options import Device, Seed
-from diptych.cli._report import check_report, repeat_command
+from diptych.cli._report import check_report, repeat_command, say
 from diptych.cli._words import (
     DescribeCache,
     DescribeKeyFrom,
@@ -97,11 +97,10 @@ def run(
         resume=resume,
         table_format=table_format,
     )
-    console = Console()
-    console.print(result.summary(), markup=False, highlight=False)
+    say(result.summary())
     if len(result):
-        console.print(_table(result))
-    console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(_table(result))
+    say(f"\nResults: {out}")
     if report and len(result):
         _write_page(result, out / _REPORT, source, first, asked)
 
@@ -114,8 +113,7 @@ def _write_page(result: Any, folder: Path, images: Any, model: Any, asked: Descr
     written = write_rsvc_run(
         result, folder, images=images, model=model, command=repeat_command(), overwrite=True, **said
     )
-    page = written / "index.html"
-    Console().print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+    say(f"Report: {written / 'index.html'}")
 
 
 def _table(result: Any) -> Table:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from diptych._files import atomic_path
 from diptych._progress import Stages
-from diptych._tables import storable
+from diptych._text import storable
 
 _ABOUT = "about.json"
 _STATE = "state.json"

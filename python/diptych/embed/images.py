@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from diptych._progress import track
+from diptych._text import some
 from diptych.embed.image_readers import DIGEST_BYTES, Files, Reader, is_of_the_image
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 #: Images: a folder, a list of paths, an array (n, h, w) or (n, h, w, c) of uint8, a torch data set.
 ImagesLike: TypeAlias = "ImageSet | str | os.PathLike[str] | Sequence[Any] | NDArray[Any] | torch.Tensor"
 
-_SHOWN = 5
 # Images handed to the threads at once.
 _BLOCK = 1024
 
@@ -50,9 +50,8 @@ class Unreadable:
     def __str__(self) -> str:
         if not self.reasons:
             return f"all {self.n} images were read"
-        named = [f"{name} ({reason})" for name, reason in list(self.reasons.items())[:_SHOWN]]
-        more = f" and {len(self) - _SHOWN} more" if len(self) > _SHOWN else ""
-        return f"{len(self)} of {self.n} images could not be read and were skipped: {', '.join(named)}{more}"
+        named = some(f"{name} ({reason})" for name, reason in self.reasons.items())
+        return f"{len(self)} of {self.n} images could not be read and were skipped: {named}"
 
     def demand_some(self) -> None:
         """Refuse to go on where nothing could be read.

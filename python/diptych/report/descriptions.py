@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from diptych._tables import storable
+from diptych._text import storable
 from diptych.rdx.results import RDXResult
 from diptych.rdx.words import GridDescription
 from diptych.report.folder import DESCRIPTIONS

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diptych._tables import storable
+from diptych._text import storable
 from diptych.plots.style import SIDES, Side, network_names
 from diptych.rsvc.results import ConceptScores, Parameters, RSVCResult
 from diptych.rsvc.shown import ConceptTable, Results, concept_table, entries, joined

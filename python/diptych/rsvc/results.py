@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
-from diptych._tables import storable
+from diptych._text import storable
 from diptych.rsvc.concepts import Concepts
 from diptych.rsvc.regression import ConceptRegression
 

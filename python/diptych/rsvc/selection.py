@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych._tables import storable
+from diptych._text import storable
 from diptych.embed import Activations, ImageSet
 
 #: Fewest images of a class that a network's concepts are extracted from.
