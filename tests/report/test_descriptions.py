@@ -124,7 +124,25 @@ def test_text_that_utf8_cannot_hold_is_written(grids: RDXResult, tmp_path: Path)
     odd = [rdx_words.read("Description: \ud800 and a NUL \0 there")] * 3
     path = report.write(grids, tmp_path / "r", descriptions=(odd, odd), progress=False)
     assert "? and a NUL" in (path / "index.html").read_text("utf-8")
-    assert table(path)[0]["description"] == "? and a NUL \0 there"
+    assert table(path)[0]["description"] == "\\ud800 and a NUL \0 there"
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\n", "\r"])
+def test_no_cell_is_a_formula(grids: RDXResult, tmp_path: Path, first: str) -> None:
+    odd = [rdx_words.GridDescription(answer=f"{first}1+1", description=f"{first}2", error=f"{first}3")] * 3
+    named = replace(grids, names=(f"{first}A", "B"))
+    path = report.write(
+        named, tmp_path / "r", descriptions=(odd, odd), described_by=f"{first}4", progress=False
+    )
+    assert table(path)[0] == {
+        "representation": f"'{first}A",
+        "group": "1",
+        "description": f"'{first}2",
+        "answer": f"'{first}1+1",
+        "problems": "",
+        "error": f"'{first}3",
+        "model": f"'{first}4",
+    }
 
 
 _GRID = rdx_words.read(GOOD)

@@ -1,5 +1,6 @@
 """The commands, and how their errors reach the user: in one line, without a traceback."""
 
+import io
 import os
 import sys
 
@@ -26,6 +27,9 @@ def main() -> None:
 
     With DIPTYCH_DEBUG set in the environment errors keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a name with undecodable bytes must not end a run whose work is done.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:
