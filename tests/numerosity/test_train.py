@@ -266,3 +266,20 @@ def test_a_gpu_that_is_not_there_is_missed_in_words() -> None:
         pytest.skip("there is a GPU")
     with pytest.raises(ValueError, match="device: expected a GPU for 'cuda', found none"):
         train(**OPTIONS, device="cuda")
+
+
+def test_two_processes_train_one_network(tmp_path: Path) -> None:
+    """As lightning starts them and as torchrun does; each sees sequences of its own."""
+    out, again = tmp_path / "net", tmp_path / "again"
+    program = tmp_path / "program.py"
+    program.write_text(
+        "import sys\n"
+        "from diptych.numerosity import train\n"
+        f"train(**{OPTIONS!r}, out=sys.argv[1], device='cpu', devices=2)\n"
+    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    for launcher, folder in (([], out), (["-m", "torch.distributed.run", "--nproc-per-node", "2"], again)):
+        subprocess.run([sys.executable, *launcher, program, folder], env=environment, check=True, timeout=120)
+    net = NumberNet.load(out / "net.safetensors")
+    assert same(net, NumberNet.load(again / "net.safetensors"))
+    assert not same(net, train(**OPTIONS))

@@ -1,7 +1,7 @@
 """The chapter's study again: networks trained, tested and analyzed, beside what the thesis found."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -36,7 +36,9 @@ class Budget:
     Attributes:
         runs: The networks.
         epochs: Of each.
-        batches: Steps of an epoch, of 180 actions each.
+        batches: Steps of an epoch.
+        pairs: Actions of a step.
+        validation: Sequences of a validation.
         each: Scenes of each count in a test.
         precision: Of the convolutions in training.
     """
@@ -44,6 +46,8 @@ class Budget:
     runs: tuple[Run, ...]
     epochs: int
     batches: int
+    pairs: int = 180
+    validation: int = 3
     each: int = 150
     precision: Precision = "32-true"
 
@@ -58,7 +62,7 @@ def _full_runs() -> Iterator[Run]:
 
 
 #: What is trained for each budget: the first takes 20 minutes on two cores, the second is for a GPU.
-BUDGETS: Mapping[BudgetName, Budget] = {
+BUDGETS: dict[BudgetName, Budget] = {
     "small": Budget((Run("A"), Run("B")), epochs=8, batches=20, precision="bf16-mixed"),
     "full": Budget(tuple(_full_runs()), epochs=30, batches=30),
 }
@@ -142,6 +146,8 @@ def _line(
         stem=stem,
         epochs=plan.epochs,
         batches=plan.batches,
+        pairs=plan.pairs,
+        validation=plan.validation,
         seed=run.seed,
         out=folder / "net",
         resume=True,

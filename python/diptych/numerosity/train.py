@@ -130,6 +130,8 @@ def _stem_at_hand() -> Stem:
 
 def _in_folder(plan: "Plan", folder: Path, resume: bool) -> NumberNet:
     """Train in a folder that belongs to this training alone, or read what it came to."""
+    # What lightning starts beside the first process finds the folder begun by it.
+    resume = resume or os.environ.get("LOCAL_RANK", "0") != "0"
     check_folder(folder, resume, kind=KIND, finished=NET, again="--resume", beside="")
     with unless_refused(folder):
         JobFolder(folder, plan.job(), {}, resume=resume, kind=KIND)

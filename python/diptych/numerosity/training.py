@@ -108,12 +108,13 @@ class ActionTask(lightning.LightningModule):
         loss = torch.nn.functional.nll_loss(named, actions)
         self.accuracy[kind](named, actions)
         logged: dict[str, Any] = {f"{kind}_loss": loss, f"{kind}_accuracy": self.accuracy[kind]}
-        self.log_dict(logged, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(actions))
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(actions), sync_dist=True)
         return loss
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """The sequences of the coming epoch."""
-        return self._loader(self.current_epoch * self.schedule.batches, self.schedule.batches)
+        before = self.current_epoch * self.schedule.batches * self.trainer.world_size
+        return self._loader(before, self.schedule.batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """The same sequences after every epoch."""
@@ -124,7 +125,7 @@ class ActionTask(lightning.LightningModule):
         drawn = Sequences(
             self.schedule,
             self.net.architecture.size,
-            ranks * first + rank,
+            first + rank,
             ranks,
             count,
             self.trainer.strategy.root_device,
