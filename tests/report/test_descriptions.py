@@ -127,22 +127,24 @@ def test_text_that_utf8_cannot_hold_is_written(grids: RDXResult, tmp_path: Path)
     assert table(path)[0]["description"] == "\\ud800 and a NUL \0 there"
 
 
-@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\n", "\r"])
-def test_no_cell_is_a_formula(grids: RDXResult, tmp_path: Path, first: str) -> None:
-    odd = [rdx_words.GridDescription(answer=f"{first}1+1", description=f"{first}2", error=f"{first}3")] * 3
-    named = replace(grids, names=(f"{first}A", "B"))
+def test_no_cell_is_a_formula(grids: RDXResult, tmp_path: Path) -> None:
+    odd = [
+        rdx_words.GridDescription(answer=f"{first}1+1", description=f"{first}2", error=f"{first}3")
+        for first in ("=", "+", "-", "@", "\t", "\r")
+    ]
     path = report.write(
-        named, tmp_path / "r", descriptions=(odd, odd), described_by=f"{first}4", progress=False
+        replace(grids, names=("=A", "B")),
+        tmp_path / "r",
+        descriptions=(odd[:3], odd[3:]),
+        described_by="=4",
+        progress=False,
     )
-    assert table(path)[0] == {
-        "representation": f"'{first}A",
-        "group": "1",
-        "description": f"'{first}2",
-        "answer": f"'{first}1+1",
-        "problems": "",
-        "error": f"'{first}3",
-        "model": f"'{first}4",
-    }
+    rows = table(path)
+    assert [row["representation"] for row in rows] == ["'=A"] * 3 + ["B"] * 3
+    assert [row["group"] for row in rows] == ["1", "2", "3"] * 2
+    for row, each in zip(rows, odd, strict=True):
+        assert (row["answer"], row["description"]) == (f"'{each.answer}", f"'{each.description}")
+        assert (row["problems"], row["error"], row["model"]) == ("", f"'{each.error}", "'=4")
 
 
 _GRID = rdx_words.read(GOOD)
