@@ -279,10 +279,10 @@ def _walk(
 def _counts(counts: Array) -> torch.Tensor:
     """(N,) int64 on the CPU."""
     tensor = to_tensor("counts", counts).detach()
-    if tensor.is_floating_point() or tensor.dtype == torch.bool:
-        raise TypeError(f"counts: expected integers, found {tensor.dtype}")
     if tensor.ndim != 1 or len(tensor) == 0:
         raise ValueError(f"counts: expected shape (N,), N above 0, found {tuple(tensor.shape)}")
+    if tensor.is_floating_point() or tensor.dtype == torch.bool:
+        raise TypeError(f"counts: expected integers, found {tensor.dtype}")
     tensor = tensor.to("cpu", torch.int64)
     if int(tensor.min()) < 0:
         raise ValueError(f"counts: expected none below 0, found {int(tensor.min())}")

@@ -179,13 +179,14 @@ def _place(
 
 def _integers(name: str, value: Array) -> torch.Tensor:
     tensor = to_tensor(name, value).detach()
-    if tensor.is_floating_point() or tensor.dtype == torch.bool:
-        raise TypeError(f"{name}: expected integers, found {tensor.dtype}")
     if tensor.ndim != 1 or len(tensor) == 0:
         raise ValueError(f"{name}: expected shape (n,), n above 0, found {tuple(tensor.shape)}")
-    if tensor.dtype == torch.uint64 and bool((tensor >> 63).any()):
+    if tensor.is_floating_point() or tensor.dtype == torch.bool:
+        raise TypeError(f"{name}: expected integers, found {tensor.dtype}")
+    whole = tensor.long()
+    if tensor.dtype == torch.uint64 and bool((whole < 0).any()):
         raise ValueError(f"{name}: expected integers below 2^63, found a larger one")
-    return tensor.long()
+    return whole
 
 
 def _law(
