@@ -13,8 +13,8 @@ from scipy.stats import t as t_distribution
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
 
-# Steps of the kink between each two neighboring values of x, for which the sum of squares is looked at; and how
-# near to the least one the search ends, in log x.
+# Steps of the kink between each two neighboring values of x, and how near to the best one the search ends, in
+# log x.
 _STEPS, _CLOSE = 16, 1e-9
 
 
