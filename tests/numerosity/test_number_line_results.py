@@ -19,7 +19,14 @@ def analyzed(seed: int = 0, *, full: bool = True, **options) -> NumberLine:
     pairs, actions = walk(counts, 300, seed=seed)
     rest = {"pairs": pairs, "actions": actions, "predicted": actions, "covariates": covariates(counts)}
     return analyze(
-        z, counts, **(rest if full else {}), min_cluster_size=12, sweep=(5, 10), progress=False, **options
+        z,
+        counts,
+        **(rest if full else {}),
+        min_cluster_size=12,
+        sweep=(5, 10),
+        bootstrap=15,
+        progress=False,
+        **options,
     )
 
 
@@ -32,7 +39,7 @@ def line() -> NumberLine:
 def bare() -> NumberLine:
     """Of embeddings and counts alone, without the reference."""
     z, counts = planted(highest=4, each=25, noise=0.05)
-    return analyze(z, counts, min_cluster_size=12, sweep=(), progress=False)
+    return analyze(z, counts, min_cluster_size=12, sweep=(), bootstrap=0, progress=False)
 
 
 def assert_same(a, b) -> None:
@@ -189,7 +196,7 @@ def test_tables_of_what_was_not_given_are_empty(bare) -> None:
 
 
 def test_an_unknown_table(line) -> None:
-    with pytest.raises(ValueError, match="table: expected one of 'counts', .* found 'rows'"):
+    with pytest.raises(ValueError, match=r"table: expected one of 'counts', .* found 'rows'"):
         line.to_frame("rows")
     assert set(TABLES) >= {"counts", "figures"}
 
