@@ -193,7 +193,7 @@ def test_without_resamples_there_are_no_intervals(everything) -> None:
 def test_progress_is_shown(everything, impatient, monkeypatch, capsys) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     analyze(everything["embeddings"], everything["counts"], **FEW | {"progress": True})
-    assert "sweep" in capsys.readouterr().err
+    assert "ETA" in capsys.readouterr().err
     analyze(everything["embeddings"], everything["counts"], **FEW)
     assert capsys.readouterr().err == ""
 
@@ -257,6 +257,7 @@ def test_bad_values(everything, change, message) -> None:
         ({"counts": ["a"] * 930}, "counts: expected an array of real numbers"),
         ({"min_cluster_size": 20.0}, "min_cluster_size: expected an integer"),
         ({"reference": "16"}, "reference: expected an integer"),
+        ({"covariates": np.ones((930, 3))}, "covariates: expected a DataFrame or a mapping, found ndarray"),
     ],
 )
 def test_bad_types(everything, change, message) -> None:

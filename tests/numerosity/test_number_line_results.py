@@ -135,7 +135,7 @@ def test_the_summary_tells_each_figure(line, bare) -> None:
         f"line: error {line.linear_error:.3f}",
         f"true number {line.spearman:.3f}",
         f"{line.islands.n}, each of 0 to {line.subitizing_limit} has its own; puts and takes order them",
-        f"18 objects are perceived as {line.absolute.mean[-1]:.1f}",
+        f"count 18 is perceived as {line.absolute.mean[-1]:.1f}",
         f"exponent {line.exponent:.2f} (95 % interval",
         "people 0.83 ± 0.2",
         f"Weber fraction {line.weber_fraction:.3f} at 16",

@@ -212,7 +212,7 @@ class NumberLine:
     def _quantity_facts(self) -> list[str]:
         means, numbers = self.absolute.mean, self.absolute.counts
         lines = [
-            f"absolute quantity: {numbers[-1]} objects are perceived as {means[-1]:.1f}; "
+            f"absolute quantity: count {numbers[-1]} is perceived as {means[-1]:.1f}; "
             f"{self.within_15_percent:.0%} of the counts are perceived within 15 %"
         ]
         if self.exponent is not None and self.exponent_interval is not None:
