@@ -7,14 +7,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
+from scipy.special import fdtri, stdtrit
 
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
 
-# Steps of the kink between each two neighboring values of x, for which the sum of squares is looked at; and how
-# near to the least one the search ends, in log x.
+# Steps of the kink between each two neighboring values of x, and how near to the best one the search ends, in
+# log x.
 _STEPS, _CLOSE = 16, 1e-9
 
 
@@ -95,7 +94,7 @@ def power_law(x: Array, y: Array, *, level: float = 0.95) -> PowerLaw:
     center = u.mean()
     design = np.column_stack([np.ones_like(u), u - center])
     fit = _least_squares(design, v)
-    reach = float(t_distribution.ppf((1 + level) / 2, len(u) - 2))
+    reach = float(stdtrit(len(u) - 2, (1 + level) / 2))
     error = reach * math.sqrt(fit.rest / (len(u) - 2) / float(((u - center) ** 2).sum()))
     slope = float(fit.coefficients[1])
     return PowerLaw(
@@ -141,7 +140,7 @@ def broken_power_law(x: Array, y: Array, *, level: float = 0.95) -> BrokenPowerL
     # Moving the kink to the right lowers the law by the slope of the side a value lies on.
     jacobian = np.column_stack([design, -np.where(u < kink, before, after)])
     covariance = np.linalg.pinv(jacobian.T @ jacobian) * fit.rest / freedom
-    errors = float(t_distribution.ppf((1 + level) / 2, freedom)) * np.sqrt(np.diag(covariance))
+    errors = float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(np.diag(covariance))
     return BrokenPowerLaw(
         math.exp(scale),
         math.exp(kink),
@@ -214,7 +213,7 @@ def _kink_interval(
     u: NDArray[np.float64], v: NDArray[np.float64], kink: float, least: float, level: float
 ) -> tuple[float, float]:
     freedom = len(u) - 4
-    allowed = least * (1 + float(f_distribution.ppf(level, 1, freedom)) / freedom)
+    allowed = least * (1 + float(fdtri(1, freedom, level)) / freedom)
     grid = _grid(u)
     inside = [kink, *grid[_rests(grid, u, v) <= allowed]]
     return math.exp(min(inside)), math.exp(max(inside))
