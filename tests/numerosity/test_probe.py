@@ -62,7 +62,9 @@ def test_an_array_is_probed(line: tuple[np.ndarray, np.ndarray]) -> None:
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".safetensors"])
 def test_a_file_is_probed(line: tuple[np.ndarray, np.ndarray], tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"embeddings{ending}"
-    if ending == ".npy":
+    if ending == ".npz":
+        np.savez(path, z=line[0])
+    elif ending == ".npy":
         np.save(path, line[0])
     else:
         embed.save_embeddings(path, {"z": line[0]})
