@@ -100,7 +100,7 @@ def test_an_image_model_is_probed() -> None:
     pytest.importorskip("timm")
     model = embed.load_model("timm:test_resnet", pretrained=False)
     found = respond(model, **DRAWN)
-    assert found.embeddings.shape == (30, 64)
+    assert found.embeddings.shape == (30, 96)
     assert found.about["model"] == model.name
     assert found.about["layer"] == "embedding"
     assert len(found.predicted) == 30
@@ -114,7 +114,7 @@ def test_an_image_model_is_probed() -> None:
 def test_a_model_that_ignores_its_images_is_refused() -> None:
     """All scenes in one place: counts 0 and 1 leave no unit of number."""
     with pytest.raises(ValueError, match=r"embeddings: .*same"):
-        probe(np.ones((40, 3)), np.arange(40) % 5)
+        probe(np.ones((40, 3)), np.arange(40) % 5, min_cluster_size=5)
 
 
 @pytest.mark.parametrize(

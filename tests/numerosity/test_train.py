@@ -73,10 +73,11 @@ def test_only_what_is_not_frozen_is_learned(undisturbed: NumberNet) -> None:
     assert not torch.equal(NumberNet(learned.architecture).stem[0].weight, learned.stem[0].weight)
 
 
-def test_training_lowers_the_loss() -> None:
-    """On a single sequence, seen again and again, from a uniform guess of log 3 = 1.1 nats."""
-    net = train(**{**OPTIONS, "epochs": 12, "batches": 4, "pairs": 24, "learning_rate": 1e-3})
-    assert net.history[-1].loss < net.history[0].loss
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_network_learns_to_tell_none_from_one(seed: int) -> None:
+    """Guessing among what is legal costs more than log 2 = 0.69 nats."""
+    options = {"size": 39, "limit": 1, "epochs": 5, "batches": 4, "pairs": 24, "learning_rate": 1e-3}
+    assert train(**{**OPTIONS, **options, "seed": seed}).history[-1].loss < 0.6
 
 
 @pytest.mark.parametrize("epoch", [0, 1, 2])
@@ -269,17 +270,18 @@ def test_a_gpu_that_is_not_there_is_missed_in_words() -> None:
 
 
 def test_two_processes_train_one_network(tmp_path: Path) -> None:
-    """As lightning starts them and as torchrun does; each sees sequences of its own."""
-    out, again = tmp_path / "net", tmp_path / "again"
+    """Each sees sequences of its own, so the network is another one than that of one process."""
+    options = {**OPTIONS, "epochs": 1, "batches": 1}
     program = tmp_path / "program.py"
     program.write_text(
         "import sys\n"
-        "from diptych.numerosity import train\n"
-        f"train(**{OPTIONS!r}, out=sys.argv[1], device='cpu', devices=2)\n"
+        "from diptych.numerosity.train import train\n"
+        f"train(**{options!r}, out=sys.argv[1], device='cpu', devices=2)\n"
     )
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for launcher, folder in (([], out), (["-m", "torch.distributed.run", "--nproc-per-node", "2"], again)):
-        subprocess.run([sys.executable, *launcher, program, folder], env=environment, check=True, timeout=120)
-    net = NumberNet.load(out / "net.safetensors")
-    assert same(net, NumberNet.load(again / "net.safetensors"))
-    assert not same(net, train(**OPTIONS))
+    subprocess.run([sys.executable, program, tmp_path / "net"], env=environment, check=True, timeout=120)
+    net, alone = NumberNet.load(tmp_path / "net" / "net.safetensors"), train(**options)
+    assert [each.epoch for each in net.history] == [1]
+    assert not same(net, alone)
+    # A step of Adam moves each weight by at most the learning rate, wherever it begins.
+    assert (net.position[0].weight - alone.position[0].weight).abs().max() <= 2 * 1e-4 * 1.01

@@ -2,9 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from diptych.numerosity.actions import ACTIONS
 from diptych.numerosity.data import pair_up
@@ -49,9 +46,14 @@ def name_actions(
         ValueError: Too few items of a count, or numbers out of range.
         TypeError: No whole number where one is wanted.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     _checks.integer("taught", taught, 1)
     _checks.integer("limit", limit, 1)
     _checks.integer("actions", actions, 2 * len(ACTIONS))
+    _checks.seed(seed)
     taught = min(taught, limit)
     first, second = _halves(counts, limit, seed)
     lessons, right = pair_up(counts[first], actions, taught, seed)
