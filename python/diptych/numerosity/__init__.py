@@ -9,6 +9,7 @@ from diptych.numerosity.absolute import (
     HUMAN_EXPONENT_SPREAD,
     AbsoluteQuantity,
     absolute_quantity,
+    exponent_sampling_interval,
 )
 from diptych.numerosity.action_error import ActionError, action_error
 from diptych.numerosity.actions import ACTIONS
@@ -27,6 +28,7 @@ from diptych.numerosity.method import analyze
 from diptych.numerosity.order import IslandOrder, island_order
 from diptych.numerosity.perceived import perceived_number, rank_agreement, share_near
 from diptych.numerosity.relative import RelativeQuantity, relative_quantity
+from diptych.numerosity.reproducibility import Reproducibility, reproducibility
 from diptych.numerosity.results import NumberLine
 
 __all__ = [
@@ -43,6 +45,7 @@ __all__ = [
     "Islands",
     "NumberLine",
     "RelativeQuantity",
+    "Reproducibility",
     "Sweep",
     "absolute_quantity",
     "action_distances",
@@ -50,6 +53,7 @@ __all__ = [
     "analyze",
     "analyze_covariates",
     "covariate_errors",
+    "exponent_sampling_interval",
     "find_islands",
     "island_order",
     "island_sweep",
@@ -58,6 +62,7 @@ __all__ = [
     "perceived_number",
     "rank_agreement",
     "relative_quantity",
+    "reproducibility",
     "share_near",
     "subitizing_limit",
 ]

@@ -118,8 +118,9 @@ def covariate_errors(perceived: Array, counts: Array, covariates: object, refere
     10.1038/s41598-024-56828-2).
 
     The comparisons of a bin share items and are not independent: the variance of such a share is at most that
-    of as many independent comparisons as the smaller side has items (van Dantzig 1951, for the Mann-Whitney
-    statistic), and the intervals are those of a Beta posterior with so many trials.
+    of as many independent comparisons as the smaller side has items (Birnbaum & Klose 1957, Ann. Math. Stat.
+    28:933, for the Mann-Whitney statistic of all pairs), and the intervals are those of a Beta posterior with
+    so many trials.
 
     Args:
         perceived: (N,) perceived number of each item.

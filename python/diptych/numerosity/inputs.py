@@ -105,6 +105,8 @@ def vector(name: str, given: Array, n: int | None = None) -> Floats:
 def integers(name: str, given: Array, n: int | None = None) -> Integers:
     """An (n,) vector of whole numbers, as int64 in numpy; floats that are whole are taken."""
     found = vector(name, given, n)
+    if np.abs(found).max() > _checks.INT32_MAX:
+        raise ValueError(f"{name}: expected at most {_checks.INT32_MAX}, found {np.abs(found).max():g}")
     if (found != np.round(found)).any():
         row = int(np.argmax(found != np.round(found)))
         raise ValueError(f"{name}: expected whole numbers, found {found[row]:g} in row {row}")

@@ -1,6 +1,6 @@
 """Islands: clusters of embeddings, and which numbers they stand for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ SWEEP = tuple(range(5, 100, 5))
 
 # From so many features on all pairs of items, by matrix products, cost less than a search tree; up to so many
 # items, of which the three matrices of float64 stay below 2.5 GB.
-_WIDE, _ALL_PAIRS = 32, 10_000
+_WIDE, _ALL_PAIRS = 64, 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +88,7 @@ def find_islands(embeddings: Array, counts: Array, *, min_cluster_size: int = 90
         :class:`Islands`, without order.
 
     Complexity:
-        O(N²) time and O(N d) memory below 32 features or beyond 10,000 items, where a tree finds neighbors;
+        O(N²) time and O(N d) memory below 64 features or beyond 10,000 items, where a tree finds neighbors;
         else O(N² d) time, as matrix products, and three (N, N) matrices of float64.
 
     Raises:
@@ -186,18 +186,27 @@ def island_sweep(
         ValueError: As :func:`find_islands`; no sizes.
         TypeError: As :func:`find_islands`.
     """
-    tried = sorted(set(sizes))
-    if not tried:
+    z = matrix("embeddings", embeddings)
+    number = count_vector("counts", counts, len(z))
+    if len(sizes) == 0:
         raise ValueError("sizes: expected at least one, found none")
-    found = [
-        find_islands(embeddings, counts, min_cluster_size=size)
-        for size in track(tried, "Islands by size", shown=progress)
-    ]
+    for size in sizes:
+        _checks.integer("sizes", size, 2, len(z))
+    return swept(z, number, track(sorted(set(sizes)), "Islands by size", shown=progress))
+
+
+def swept(embeddings: Floats, counts: Integers, sizes: Iterable[int]) -> Sweep:
+    """As :func:`island_sweep`, of checked arguments."""
+    tried = []
+    found = []
+    for size in sizes:
+        tried.append(size)
+        found.append(described(_clustered(embeddings, size), counts))
     return Sweep(
         np.array(tried, np.int64),
         np.array([each.n for each in found], np.int64),
         np.array([each.subitizing_limit for each in found], np.int64),
-        np.array([(each.labels < 0).mean() for each in found]),
+        np.array([(each.labels < 0).mean() for each in found], np.float64),
     )
 
 

@@ -1,6 +1,6 @@
 """Does an embedding have a number line? Embeddings and counts in, the whole analysis out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from diptych._build import versions
 from diptych._progress import Stages
-from diptych.numerosity.absolute import absolute_quantity
+from diptych.numerosity.absolute import AbsoluteQuantity, absolute_quantity, exponent_sampling_interval
 from diptych.numerosity.action_error import action_error
 from diptych.numerosity.covariates import REFERENCES, analyze_covariates
 from diptych.numerosity.distances import action_distances
 from diptych.numerosity.inputs import Items, checked
-from diptych.numerosity.islands import SWEEP, Islands, Sweep, find_islands, island_sweep
+from diptych.numerosity.islands import SWEEP, Islands, find_islands, swept
 from diptych.numerosity.linearity import linear_error
 from diptych.numerosity.order import island_order
 from diptych.numerosity.perceived import perceived_number, rank_agreement, share_near, unit
@@ -33,7 +33,7 @@ DEFAULT_REFERENCE = 16
 # Relative costs of the stages, for the progress bar.
 _COSTS = {"line": 1, "islands": 2, "sweep": 30, "quantity": 8, "actions": 1, "covariates": 6}
 
-# Resamples behind the interval of a Weber fraction.
+# Resamples behind the intervals of Weber fractions and of the exponent.
 _BOOTSTRAP = 200
 
 
@@ -71,7 +71,7 @@ def analyze(
             default, there is no Weber fraction and a note tells so; another count that no item has is an
             error. Counts of 3, 9, 16 and 24 objects are references besides, where items have them.
         min_cluster_size: Items of the smallest island, 2 to N.
-        seed: Of the bootstrap behind the intervals of Weber fractions.
+        seed: Of the bootstrap behind the intervals of Weber fractions and of the exponent.
         sweep: Smallest cluster sizes to look for islands with besides; those above N are passed over.
         name: What is analyzed, for titles.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
@@ -81,8 +81,8 @@ def analyze(
 
     Complexity:
         O(N²) time for the islands, once for each size of ``sweep``, and O(N d min(N, d)) for the line; with
-        32 features or more O(N² d), see :func:`find_islands`. Memory: two copies of the embeddings in
-        float64; from 32 features on three (N, N) matrices of float64.
+        64 features or more O(N² d), see :func:`find_islands`. Memory: two copies of the embeddings in
+        float64; from 64 features on three (N, N) matrices of float64.
 
     Raises:
         ValueError: Other numbers of items, one number of objects alone, no item of count 0 or of count 1,
@@ -98,7 +98,7 @@ def analyze(
     for size in sweep:
         _checks.integer("sweep", size, 2)
     notes = _check_reference(reference, items)
-    sizes = [size for size in sweep if size <= n]
+    sizes = sorted({int(size) for size in sweep if size <= n})
     chosen = Parameters(None if reference is None else int(reference), int(min_cluster_size), int(seed))
     with Stages(_COSTS, enabled=progress) as stages:
         found = _analyzed(items, chosen, sizes, stages)
@@ -143,10 +143,10 @@ def _analyzed(items: Items, chosen: Parameters, sizes: Sequence[int], stages: St
     stages.enter("islands")
     found["islands"] = _ordered(find_islands(z, counts, min_cluster_size=chosen.min_cluster_size), items)
     stages.enter("sweep")
-    found["sweep"] = _swept(z, items, sizes, stages)
+    found["sweep"] = swept(z, counts, _advancing(sizes, stages))
     stages.enter("quantity")
     found["relative"] = _judged(perceived, items, chosen)
-    found["absolute"] = absolute_quantity(perceived, counts)
+    found["absolute"] = _estimated(perceived, items, chosen)
     stages.enter("actions")
     if items.pairs is not None and items.actions is not None:
         found["distances"] = action_distances(z, items.pairs, items.actions, unit=unit(z, counts))
@@ -165,19 +165,10 @@ def _ordered(islands: Islands, items: Items) -> Islands:
     return replace(islands, order=island_order(islands.labels, items.pairs, items.actions, items.counts))
 
 
-def _swept(z: NDArray[np.float64], items: Items, sizes: Sequence[int], stages: Stages) -> Sweep:
-    parts = []
-    for size in sorted(set(sizes)):
-        parts.append(island_sweep(z, items.counts, [size]))
+def _advancing(sizes: Sequence[int], stages: Stages) -> Iterator[int]:
+    for size in sizes:
+        yield size
         stages.advance(1 / len(sizes))
-    names = ("min_cluster_size", "n_islands", "subitizing_limit", "outside")
-    empty = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
-    return Sweep(
-        *(
-            np.concatenate([none, *(getattr(part, column) for part in parts)])
-            for column, none in zip(names, empty, strict=True)
-        )
-    )
 
 
 def _judged(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> tuple[RelativeQuantity, ...]:
@@ -186,6 +177,16 @@ def _judged(perceived: NDArray[np.float64], items: Items, chosen: Parameters) ->
         relative_quantity(perceived, items.counts, each, bootstrap=_BOOTSTRAP, seed=chosen.seed)
         for each in sorted(wanted & set(items.counts.tolist()))
     )
+
+
+def _estimated(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> AbsoluteQuantity:
+    found = absolute_quantity(perceived, items.counts)
+    if found.power is None:
+        return found
+    sampled = exponent_sampling_interval(
+        items.embeddings, items.counts, bootstrap=_BOOTSTRAP, seed=chosen.seed
+    )
+    return replace(found, sampling_interval=sampled)
 
 
 def _as_given(embeddings: Array, items: Items) -> NDArray[Any]:

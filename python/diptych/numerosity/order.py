@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 from scipy.stats import kendalltau
 
 from diptych.numerosity.actions import ACTIONS
-from diptych.numerosity.inputs import Integers, action_vector, integers, pair_rows
+from diptych.numerosity.inputs import Floats, Integers, action_vector, integers, pair_rows
 from diptych.ops._arrays import Array
 
 
@@ -15,8 +16,9 @@ class IslandOrder:
     """Islands in the order of number, found without counts.
 
     Attributes:
-        sequence: Islands from the one that stands for nothing on; those without links to any other are
-            missing.
+        sequence: Islands by their place, from the one that stands for nothing on; those that no links connect
+            with them are missing.
+        places: (islands,) place of each, in steps of one action from the first; NaN of the missing ones.
         links: (islands, islands) int64, pairs that lead from an island (row) to another (column) by a put, or
             back by a take; on the diagonal those that stay.
         agreement: Kendall's τ between place in the sequence and mean true count, −1 to 1; NaN with fewer than
@@ -24,6 +26,7 @@ class IslandOrder:
     """
 
     sequence: Integers
+    places: Floats
     links: Integers
     agreement: float
 
@@ -31,13 +34,12 @@ class IslandOrder:
 def island_order(labels: Array, pairs: Array, actions: Array, counts: Array | None = None) -> IslandOrder:
     """Order islands by following the puts and takes between them.
 
-    A put leads from fewer objects to more, a take backwards: the links of takes are turned round. The first
-    island is the one that links leave and do not enter; it is set aside, and the next is what links leave and
-    do not enter among the rest. Where links contradict each other (items in the wrong island, actions of
-    several objects that overtake each other) the island is taken whose links enter least, as a share of all
-    its links to the rest; of equals the one most often reached from the last. On a chain that is following
-    it from link to link. Kondapaneni & Perona 2024 (doi 10.1038/s41598-024-56828-2) order islands by these
-    links.
+    A put leads from fewer objects to more, a take backwards: the links of takes are turned round. Each link
+    says that the island it enters is one step beyond the one it leaves; the islands' places are those that
+    agree best with all links, by least squares (Jiang, Lim, Yao & Ye 2011, Math. Program. 127:203), and the
+    first is the one that links leave and do not enter. On a chain that is following it from link to link;
+    few links that contradict it (items in the wrong island) change no order. Kondapaneni & Perona 2024 (doi
+    10.1038/s41598-024-56828-2) order islands by these links.
 
     Args:
         labels: (N,) the island of each item; below 0 in none.
@@ -66,24 +68,27 @@ def island_order(labels: Array, pairs: Array, actions: Array, counts: Array | No
     ways = ways[(ways >= 0).all(1)]
     links = np.zeros((n, n), np.int64)
     np.add.at(links, (ways[:, 0], ways[:, 1]), 1)
-    sequence = _followed(links)
+    places = _places(links)
+    sequence = np.argsort(places, kind="stable")[: int(np.isfinite(places).sum())]
     agreement = float("nan")
     if number is not None and len(sequence) > 1:
         means = [number[island == each].mean() for each in sequence]
         agreement = float(kendalltau(np.arange(len(sequence)), means).statistic)
-    return IslandOrder(sequence, links, agreement)
+    return IslandOrder(sequence, places, links, agreement)
 
 
-def _followed(links: Integers) -> Integers:
+def _places(links: Integers) -> Floats:
+    """Least-squares places of the islands that links connect, the first at 0; NaN of the others."""
     between = links * ~np.eye(len(links), dtype=bool)
-    rest = [each for each in range(len(links)) if between[each].any() or between[:, each].any()]
-    sequence: list[int] = []
-    while rest:
-        among = between[np.ix_(rest, rest)]
-        enter, leave = among.sum(0), among.sum(1)
-        # An island without links to the rest neither leads nor follows.
-        share = np.where(enter + leave > 0, enter / np.maximum(enter + leave, 1), 0.5)
-        reached = between[sequence[-1], rest] if sequence else np.zeros(len(rest))
-        best = int(np.lexsort((-reached, share))[0])
-        sequence.append(rest.pop(best))
-    return np.array(sequence, np.int64)
+    both = between + between.T
+    places = np.full(len(links), np.nan)
+    if not both.any():
+        return places
+    part = connected_components(both)[1]
+    chosen = np.flatnonzero(part == np.argmax(np.bincount(part, both.sum(1))))
+    weights = both[np.ix_(chosen, chosen)].astype(np.float64)
+    laplacian = np.diag(weights.sum(1)) - weights
+    net = (between.sum(0) - between.sum(1))[chosen].astype(np.float64)
+    found = np.linalg.lstsq(laplacian, net, rcond=None)[0]
+    places[chosen] = found - found.min()
+    return places

@@ -43,7 +43,7 @@ def relative_quantity(
 
     The share of items judged larger, over the true count, is a psychometric curve; the standard deviation of
     the cumulative Gaussian fitted to it, divided by the reference, is the Weber fraction, as in experiments
-    with people (Ross & Burr 2010, J. Vis. 10(2):10; Kondapaneni & Perona 2024, doi
+    with people (Ross & Burr 2010, J. Vis. 10(2):10, doi 10.1167/10.2.10; Kondapaneni & Perona 2024, doi
     10.1038/s41598-024-56828-2). Both sides of a comparison are noisy, as they are there: where perceived
     number has the same standard deviation s at all counts, that of the curve is √2 s.
 

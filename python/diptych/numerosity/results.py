@@ -121,7 +121,10 @@ class NumberLine:
 
     @property
     def exponent_interval(self) -> tuple[float, float] | None:
-        """95 % interval of the exponent."""
+        """95 % interval of the exponent as the law's regression gives it: how well a power law fits.
+
+        ``absolute.sampling_interval`` tells how much it varies with the items.
+        """
         return None if self.absolute.power is None else self.absolute.power.interval
 
     def against(self, reference: int) -> RelativeQuantity:

@@ -70,6 +70,7 @@ def _islands(line: "NumberLine") -> Columns:
         "share_of_majority": islands.confusion.max(1, initial=0) / sizes,
         "mean_count": islands.confusion @ islands.counts / sizes,
         "place_in_order": place,
+        "place": np.nan if islands.order is None else islands.order.places,
     }
 
 

@@ -13,8 +13,9 @@ from scipy.stats import t as t_distribution
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
 
-# Positions of the kink that the profile is searched and cut at, between each two neighboring levels.
-_STEPS = 16
+# Steps of the kink between each two neighboring values of x, and how near to the best one the search ends, in
+# log x.
+_STEPS, _CLOSE = 16, 1e-9
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def broken_power_law(x: Array, y: Array, *, level: float = 0.95) -> BrokenPowerL
         The law.
 
     Complexity:
-        O(k n) time, k the different values of x.
+        O(k n) time and memory, k the different values of x.
 
     Raises:
         ValueError: Vectors of other lengths, fewer than five values of x, numbers not above 0, NaN or Inf, a
@@ -160,13 +161,14 @@ class _Fit:
 
 
 def _least_squares(design: NDArray[np.float64], v: NDArray[np.float64]) -> _Fit:
-    coefficients: NDArray[np.float64] = np.linalg.lstsq(design, v, rcond=None)[0]
+    coefficients = np.asarray(np.linalg.lstsq(design, v, rcond=None)[0], np.float64)
     return _Fit(coefficients, float(((v - design @ coefficients) ** 2).sum()))
 
 
 def _explained(rest: float, v: NDArray[np.float64]) -> float:
     total = float(((v - v.mean()) ** 2).sum())
-    return 1 - rest / total if total > 0 else math.nan
+    rounding = len(v) * (np.finfo(np.float64).eps * float(np.abs(v).max())) ** 2
+    return 1 - rest / total if total > 64 * rounding else math.nan
 
 
 def _hinge(u: NDArray[np.float64], kink: float) -> NDArray[np.float64]:
@@ -175,16 +177,35 @@ def _hinge(u: NDArray[np.float64], kink: float) -> NDArray[np.float64]:
     return np.column_stack([np.ones_like(u), np.minimum(away, 0), np.maximum(away, 0)])
 
 
-def _rest(kink: float, u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    return _least_squares(_hinge(u, kink), v).rest
+def _grid(u: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Positions of the kink to look at: the inner values of u, and steps between them."""
+    return np.unique([np.linspace(low, high, _STEPS + 1) for low, high in pairwise(np.unique(u)[1:-1])])
+
+
+def _rests(kinks: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum of squared residuals for each kink, all at once."""
+    basis = np.linalg.qr(np.stack([_hinge(u, kink) for kink in kinks]))[0]  # (kinks, n, 3)
+    residuals = v - (basis @ (v @ basis)[:, :, None])[:, :, 0]
+    return (residuals**2).sum(1)
 
 
 def _best_kink(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
-    """Between each two neighboring values the sum of squares is smooth with one minimum: take the least."""
-    levels = np.unique(u)[1:-1]
-    candidates = [(_rest(float(each), u, v), float(each)) for each in levels]
-    for low, high in pairwise(levels):
-        found = minimize_scalar(_rest, bounds=(low, high), args=(u, v), method="bounded")
+    """The best position of the grid, moved to the least sum of squares beside it.
+
+    The sum of squares is smooth between neighboring values of u alone, which are on the grid: each side is
+    searched by itself.
+    """
+    grid = _grid(u)
+    rests = _rests(grid, u, v)
+    best = int(np.argmin(rests))
+    candidates = [(float(rests[best]), float(grid[best]))]
+    for low, high in pairwise(grid[max(0, best - 1) : best + 2]):
+        found = minimize_scalar(
+            lambda kink: _rests(np.array([kink]), u, v)[0],
+            bounds=(low, high),
+            method="bounded",
+            options={"xatol": _CLOSE},
+        )
         candidates.append((float(found.fun), float(found.x)))
     return min(candidates)[1]
 
@@ -194,10 +215,9 @@ def _kink_interval(
 ) -> tuple[float, float]:
     freedom = len(u) - 4
     allowed = least * (1 + float(f_distribution.ppf(level, 1, freedom)) / freedom)
-    levels = np.unique(u)[1:-1]
-    grid = np.unique(np.concatenate([np.linspace(low, high, _STEPS) for low, high in pairwise(levels)]))
-    inside = [float(each) for each in grid if _rest(float(each), u, v) <= allowed]
-    return math.exp(min([kink, *inside])), math.exp(max([kink, *inside]))
+    grid = _grid(u)
+    inside = [kink, *grid[_rests(grid, u, v) <= allowed]]
+    return math.exp(min(inside)), math.exp(max(inside))
 
 
 def _logarithms(
