@@ -8,7 +8,7 @@ try:
     from diptych.plots.layer_matrix import layer_matrix
     from diptych.plots.mcs_vs_lasso import mcs_vs_lasso
     from diptych.plots.neurons import neuron_figure
-    from diptych.plots.numerosity import NUMEROSITY_FIGURES, MissingRunsError, numerosity_figure
+    from diptych.plots.numerosity import NUMEROSITY_FIGURES, RunsError, numerosity_figure
     from diptych.plots.panels import pca_panels
     from diptych.plots.similarity_importance import similarity_importance
     from diptych.plots.sweeps import sweep_figure
@@ -23,7 +23,7 @@ except ModuleNotFoundError as error:
 __all__ = [
     "NUMEROSITY_FIGURES",
     "Crops",
-    "MissingRunsError",
+    "RunsError",
     "bsr_figure",
     "collage_figure",
     "concept_scatter",

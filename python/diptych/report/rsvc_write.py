@@ -1,7 +1,5 @@
 """Writing the report of an RSVC comparison, of one class or of many."""
 
-import base64
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,6 +13,7 @@ from diptych._progress import Stages
 from diptych.ops import _checks
 from diptych.plots import mcs_vs_lasso, similarity_importance
 from diptych.report.descriptions import ConceptDescriptions, check_concepts, write_concepts
+from diptych.report.figures import png, uri
 from diptych.report.folder import CONCEPTS, IMPORTANCE, MCS, PAGE, RESULT, check_target, whole_folder
 from diptych.report.rsvc_cards import Pair, card, class_material
 from diptych.report.rsvc_concepts import Overview, overview
@@ -24,7 +23,6 @@ from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.shown import Results, check_by_class, entries
 
 _COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
-_DPI = 120
 # Patches are shown at most this many pixels wide and high; fewer where there are many.
 _SIDE, _SMALL_SIDE, _MANY_CARDS = 96, 64, 16
 
@@ -105,7 +103,7 @@ def write_rsvc(
             material.cards = _cards(results, found, shown, patches, activations, stages)
             stages.enter("figures")
             material.figures = _write_figures(folder, results, found)
-            material.more_figures = [(name, _uri(_png(each))) for name, each in (figures or {}).items()]
+            material.more_figures = [(name, uri(png(each))) for name, each in (figures or {}).items()]
             stages.enter("page")
             _write_numbers(folder, results)
             write_concepts(folder, found, said, described_by)
@@ -141,13 +139,13 @@ def _write_figures(folder: Path, results: Results, found: Overview) -> dict[str,
     if any("importance" in each.columns and each.living for each in found.networks):
         for key, kind in (("importance", "cmcs"), ("own", "smcs")):
             each = (result for _, result in entries(results))
-            figures[key] = _png(similarity_importance(each, similarity=kind))
+            figures[key] = png(similarity_importance(each, similarity=kind))
         (folder / IMPORTANCE).write_bytes(figures["importance"])
     # Where all concepts of the other network are dead no concept has a best match.
     if any((each.columns["mcs"] + each.columns["cmcs"] > -np.inf).any() for each in found.networks):
-        figures["mcs"] = _png(mcs_vs_lasso(result for _, result in entries(results)))
+        figures["mcs"] = png(mcs_vs_lasso(result for _, result in entries(results)))
         (folder / MCS).write_bytes(figures["mcs"])
-    return {key: _uri(png) for key, png in figures.items()}
+    return {key: uri(image) for key, image in figures.items()}
 
 
 def _write_numbers(folder: Path, results: Results) -> None:
@@ -163,13 +161,3 @@ def _write_numbers(folder: Path, results: Results) -> None:
             frame.insert(0, "class", str(label).encode("utf-8", "replace").decode("utf-8"))
         frames.append(frame)
     pandas.concat(frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=_DPI, format="png")
-    return buffer.getvalue()
-
-
-def _uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

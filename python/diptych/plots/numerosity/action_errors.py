@@ -50,7 +50,7 @@ def limits(runs: list[of.Run]) -> Figure:
     """The same for networks trained on up to other numbers of objects, and how far each subitizes."""
     found = of.series(runs, lambda run: run.limit, lambda run: run.dimension)
     if not found:
-        raise of.MissingRunsError(
+        raise of.RunsError(
             "lines: expected runs of several training limits, called 'A-limit5-d2-seed0' and the like, "
             f"found {of.listed(runs)}"
         )

@@ -44,10 +44,10 @@ def plane(line: NumberLine) -> Plane:
     """An embedding in two dimensions: itself, its principal components, or spread at random where it is one.
 
     Raises:
-        MissingRunsError: The number line was saved without its embeddings.
+        RunsError: The number line was saved without its embeddings.
     """
     if line.embeddings is None:
-        raise of.MissingRunsError("lines: expected embeddings that were saved with the run, found none")
+        raise of.RunsError("lines: expected embeddings that were saved with the run, found none")
     z = np.asarray(line.embeddings, np.float64)
     if z.shape[1] == 1:
         spread = np.random.default_rng(0).uniform(-0.5, 0.5, len(z)) * float(np.ptp(z)) / 8

@@ -19,7 +19,7 @@ from diptych.plots.numerosity import (
 from diptych.plots.numerosity import (
     scenes as pictures,
 )
-from diptych.plots.numerosity.runs import MissingRunsError, Run, runs_of
+from diptych.plots.numerosity.runs import Run, RunsError, runs_of
 
 _SCENES = "appendix_7_14"
 
@@ -85,8 +85,8 @@ def numerosity_figure(
         _checks.integer("limit", limit, 1)
     if name == _SCENES:
         if scenes is None:
-            raise MissingRunsError("scenes: expected images by data set for 'appendix_7_14', found none")
+            raise RunsError("scenes: expected images by data set for 'appendix_7_14', found none")
         return pictures.figure(scenes)
     if lines is None:
-        raise MissingRunsError(f"lines: expected number lines for {name!r}, found none")
+        raise RunsError(f"lines: expected number lines for {name!r}, found none")
     return _DRAWN[name][1](runs_of(lines, limit))

@@ -23,6 +23,8 @@ _FEW = 0.05
 # Ticks of a matrix at most.
 _TICKS = 12
 
+_SWEPT = {"n_islands": "Islands", "subitizing_limit": "Subitizing limit"}
+
 NO_LINKS = "No put or take leads\nfrom one island to another."
 NO_ACTIONS = "No actions were given."
 
@@ -45,24 +47,20 @@ def sweep(runs: list[of.Run]) -> Figure:
     )
     drawn = blank(2 * WIDE + 0.2, HIGH + 0.4)
     axes = drawn.subplots(1, 2)
-    for ax, quantity, name in zip(
-        axes, ("n_islands", "subitizing_limit"), ("Islands", "Subitizing limit"), strict=True
-    ):
-        prepare(ax, "Smallest island (items)", name)
-        for place, run in enumerate(chosen):
-            found = run.line.sweep
-            ax.plot(
-                found.min_cluster_size,
-                getattr(found, quantity),
-                color=COLORS[place],
-                marker=MARKS[place],
-                markersize=4,
-                linewidth=1.2,
-                label=run.label,
-            )
-        ax.yaxis.set_major_locator(MaxNLocator(integer=True))
+    for ax, quantity in zip(axes, _SWEPT, strict=True):
+        draw_sweep(ax, quantity, [(run.label, run.line) for run in chosen])
     legend_below(drawn, axes, 4)
     return drawn
+
+
+def draw_sweep(ax: Axes, quantity: str, lines: list[tuple[str, NumberLine]]) -> None:
+    """Draw ``"n_islands"`` or ``"subitizing_limit"`` over the smallest size of an island."""
+    prepare(ax, "Smallest island (items)", _SWEPT[quantity])
+    for place, (label, line) in enumerate(lines):
+        found = line.sweep
+        look: dict[str, Any] = {"color": COLORS[place], "marker": MARKS[place], "linewidth": 1.2}
+        ax.plot(found.min_cluster_size, getattr(found, quantity), markersize=4, label=label, **look)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
 def draw_confusion(ax: Axes, line: NumberLine, title: str = "") -> None:

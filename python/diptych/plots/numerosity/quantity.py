@@ -56,9 +56,14 @@ def references(runs: list[of.Run]) -> Figure:
     axes = drawn.subplots(1, len(chosen), squeeze=False)[0]
     for ax, run in zip(axes, chosen, strict=True):
         draw_relative(ax, run.line.relative, run.label)
-        ax.legend(frameon=False, fontsize=7, loc="upper left", handlelength=1.4)
-        ax.set(ylim=(-0.04, 1.08 + 0.1 * len(run.line.relative)), yticks=[0, 0.25, 0.5, 0.75, 1])
+        explain(ax, len(run.line.relative))
     return drawn
+
+
+def explain(ax: Axes, curves: int) -> None:
+    """Add the legend of several curves, and the room for it above them."""
+    ax.legend(frameon=False, fontsize=7, loc="upper left", handlelength=1.4)
+    ax.set(ylim=(-0.04, 1.08 + 0.1 * curves), yticks=[0, 0.25, 0.5, 0.75, 1])
 
 
 def judged_of(line: NumberLine) -> RelativeQuantity | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from diptych.numerosity.results import NumberLine
 from diptych.plots.style import short
@@ -19,8 +19,8 @@ APART = ("jitter", "imprecise")
 _NAME = re.compile(r"(?P<dataset>.+)-limit(?P<limit>\d+)-d(?P<dimension>\d+)-seed(?P<seed>\d+)")
 
 
-class MissingRunsError(ValueError):
-    """What a figure needs is not among the runs."""
+class RunsError(ValueError):
+    """The runs are not those that a figure needs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,8 @@ class Run:
     Attributes:
         name: How the run is called.
         line: Its number line.
-        dataset: Name of the scenes; the whole name of a run that is not called as those of a study.
+        dataset: Name of the scenes; the whole name of a run that is not called as those of a study, and
+            nothing of a number line that came without a mapping.
         limit: Most objects that were trained on; None where the name does not tell.
         dimension: Width of the embedding; None where neither the embeddings nor the name tell.
         seed: None where the name does not tell.
@@ -48,7 +49,7 @@ class Run:
     @property
     def of_study(self) -> bool:
         """Whether it is called as the runs of a study are."""
-        return self.dataset != self.name
+        return self.seed is not None
 
 
 def runs_of(lines: NumberLine | Mapping[str, NumberLine], limit: int | None = None) -> list[Run]:
@@ -63,7 +64,7 @@ def runs_of(lines: NumberLine | Mapping[str, NumberLine], limit: int | None = No
         ValueError: There are none.
     """
     if isinstance(lines, NumberLine):
-        lines = {lines.name or "embedding": lines}
+        return [replace(_read(lines.name or "embedding", lines, limit), dataset="")]
     if not isinstance(lines, Mapping):
         raise TypeError(f"lines: expected a NumberLine or a mapping of them, found {type(lines).__name__}")
     if not lines:
@@ -96,15 +97,20 @@ def main(runs: Iterable[Run]) -> list[Run]:
     Jitter and imprecise actions have figures of their own, and are left to them where there are others.
 
     Raises:
-        ValueError: More data sets than a figure shows.
+        RunsError: More data sets than a figure shows.
     """
-    found: dict[str, Run] = {}
-    for run in sorted(runs, key=_mainly):
-        found.setdefault(run.dataset, run)
-    chosen = [run for name, run in found.items() if name not in APART] or list(found.values())
+    found = first_of_each(runs)
+    chosen = [run for run in found if run.dataset not in APART] or found
     if len(chosen) > MOST:
-        raise ValueError(f"lines: expected at most {MOST} data sets side by side, found {len(chosen)}")
+        raise RunsError(f"lines: expected at most {MOST} data sets side by side, found {len(chosen)}")
     return chosen
+
+
+def first_of_each(runs: Iterable[Run]) -> list[Run]:
+    """The main run of each data set, in the order in which they come."""
+    given = list(runs)
+    found = {run.dataset: run for run in sorted(given, key=_mainly, reverse=True)}
+    return [found[dataset] for dataset in dict.fromkeys(run.dataset for run in given)]
 
 
 def _mainly(run: Run) -> tuple[bool, int]:
@@ -116,23 +122,23 @@ def with_part(runs: list[Run], part: Callable[[NumberLine], object], needed: str
     """The runs that have a part of the analysis.
 
     Raises:
-        MissingRunsError: None has; ``needed`` is what is said to be missing.
+        RunsError: None has; ``needed`` is what is said to be missing.
     """
     found = [run for run in runs if part(run.line) is not None]
     if not found:
-        raise MissingRunsError(f"lines: expected {needed}, found none in {listed(runs)}")
+        raise RunsError(f"lines: expected {needed}, found none in {listed(runs)}")
     return found
 
 
 def of_dataset(runs: list[Run], dataset: str) -> list[Run]:
-    """The main run of a data set; a single run is taken for it.
+    """The main run of a data set; a number line that came alone is taken for it.
 
     Raises:
-        MissingRunsError: There is none.
+        RunsError: There is none.
     """
-    found = [run for run in runs if run.dataset == dataset] or (runs if len(runs) == 1 else [])
+    found = [run for run in runs if run.dataset in (dataset, "")]
     if not found:
-        raise MissingRunsError(
+        raise RunsError(
             f"lines: expected a run of the data set {dataset!r}, called {dataset!r} or "
             f"'{dataset}-limit3-d2-seed0', found {listed(runs)}"
         )

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from diptych.numerosity.reproducibility import reproducibility
 from diptych.numerosity.results import NumberLine
 from diptych.plots.canvas import blank
 from diptych.plots.numerosity import runs as of
@@ -37,7 +38,7 @@ def widths(runs: list[of.Run]) -> Figure:
     """Linear approximation error over the number of features of the embedding."""
     found = of.series(runs, lambda run: run.dimension, lambda run: run.limit)
     if not found:
-        raise of.MissingRunsError(
+        raise of.RunsError(
             "lines: expected runs with embeddings of several widths, called 'A-limit3-d8-seed0' and so on, "
             f"found {of.listed(runs)}"
         )
@@ -71,7 +72,7 @@ def seeds(runs: list[of.Run]) -> Figure:
     if not found and len(loose) > 1:
         found = {"": loose}
     if not found:
-        raise of.MissingRunsError(
+        raise of.RunsError(
             "lines: expected runs that differ in their seed alone, called 'A-limit3-d2-seed0' and so on, "
             f"found {of.listed(runs)}"
         )
@@ -79,13 +80,19 @@ def seeds(runs: list[of.Run]) -> Figure:
     rows = drawn.subfigures(len(found), 1, squeeze=False)[:, 0]
     for row, (dataset, chosen) in zip(rows, found.items(), strict=True):
         if dataset:
-            row.suptitle(f"Data set {dataset}: {len(chosen)} seeds", fontsize=10, color=INK)
+            row.suptitle(_alike(dataset, chosen), fontsize=10, color=INK, parse_math=False)
         grid = row.add_gridspec(2, 5, width_ratios=[1, 1, 1, 0.1, 2.4])
         for number, (key, name) in enumerate(_FIGURES.items()):
             ax = row.add_subplot(grid[number // 3, number % 3])
             _draw_spread(ax, [run.line for run in chosen], key, name)
         _draw_perceived(row.add_subplot(grid[:, 4]), [run.line for run in chosen])
     return drawn
+
+
+def _alike(dataset: str, runs: list[of.Run]) -> str:
+    told = f"Data set {dataset}: {len(runs)} seeds"
+    alike = reproducibility([run.line for run in runs]).mean_alikeness
+    return told if alike is None else f"{told}; linear CKA of their embeddings {alike:.2f} in the mean"
 
 
 def _draw_spread(ax: Axes, lines: Sequence[NumberLine], key: str, name: str) -> None:
