@@ -1,7 +1,5 @@
 """Writing the report of an RSVC comparison, of one class or of many."""
 
-import base64
-import io
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,19 +10,20 @@ from matplotlib.figure import Figure
 
 from diptych._pictures import PatchSource
 from diptych._progress import Stages
+from diptych._tables import load_pandas
 from diptych.ops import _checks
 from diptych.plots import mcs_vs_lasso, similarity_importance
 from diptych.report.descriptions import ConceptDescriptions, check_concepts, write_concepts
+from diptych.report.figures import png, uri
 from diptych.report.folder import CONCEPTS, IMPORTANCE, MCS, PAGE, RESULT, check_target, whole_folder
 from diptych.report.rsvc_cards import Pair, card, class_material
 from diptych.report.rsvc_concepts import Overview, overview
 from diptych.report.rsvc_page import Material, render
 from diptych.rsvc.collages import SHOWN
-from diptych.rsvc.results import RSVCResult, load_pandas
+from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.shown import Results, check_by_class
 
 _COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
-_DPI = 120
 # Patches are shown at most this many pixels wide and high; fewer where there are many.
 _SIDE, _SMALL_SIDE, _MANY_CARDS = 96, 64, 16
 
@@ -106,7 +105,7 @@ def write_rsvc(
             material.cards = _cards(results, found, shown, patches, activations, stages)
             stages.enter("figures")
             material.figures = _write_figures(folder, found)
-            material.more_figures = [(name, _uri(_png(each))) for name, each in (figures or {}).items()]
+            material.more_figures = [(name, uri(png(each))) for name, each in (figures or {}).items()]
             stages.enter("page")
             pandas.concat(found.frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)
             if isinstance(results, RSVCResult):
@@ -143,20 +142,10 @@ def _write_figures(folder: Path, found: Overview) -> dict[str, str]:
     figures: dict[str, bytes] = {}
     if any("importance" in each.columns and each.living for each in found.networks):
         for key, kind in (("importance", "cmcs"), ("own", "smcs")):
-            figures[key] = _png(similarity_importance(found.scores, similarity=kind))
+            figures[key] = png(similarity_importance(found.scores, similarity=kind))
         (folder / IMPORTANCE).write_bytes(figures["importance"])
     # Where all concepts of the other network are dead no concept has a best match.
     if any((each.columns["mcs"] + each.columns["cmcs"] > -np.inf).any() for each in found.networks):
-        figures["mcs"] = _png(mcs_vs_lasso(found.scores))
+        figures["mcs"] = png(mcs_vs_lasso(found.scores))
         (folder / MCS).write_bytes(figures["mcs"])
-    return {key: _uri(png) for key, png in figures.items()}
-
-
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, dpi=_DPI, format="png")
-    return buffer.getvalue()
-
-
-def _uri(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"
+    return {key: uri(image) for key, image in figures.items()}
