@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "arrays.hpp"
+#include "scene_law.hpp"
 
 namespace diptych::bindings {
 
@@ -18,16 +19,14 @@ inline const core::Square* squares_of(const Squares& array) {
 
 inline void bind_place_squares(py::module_& m) {
   m.def("place_squares", [](const Dense<std::int32_t>& counts, const Dense<std::int64_t>& index, int size,
-                            std::pair<int, int> sides, int side_jitter, std::pair<int, int> contrasts,
-                            int contrast_jitter, int clearance, int attempts, std::uint64_t seed, Squares& squares,
-                            Dense<std::int32_t>& placed, int threads) {
+                            Range sides, int side_jitter, Range contrasts, int contrast_jitter, int clearance,
+                            int attempts, std::uint64_t seed, Squares& squares, Dense<std::int32_t>& placed,
+                            int threads) {
     squares_of(squares);
     const auto n = squares.shape(0), k = squares.shape(1);
     demand(counts.size() == n && index.size() == n && placed.size() == n, "counts, index, placed: expected (n,)");
-    demand(0 < sides.first && sides.first <= sides.second && sides.second + side_jitter <= size,
-           "sides: expected squares that fit");
-    const core::SceneLaw law{size,           sides.first,     sides.second, side_jitter, contrasts.first,
-                             contrasts.second, contrast_jitter, clearance,    attempts,    seed};
+    const core::SceneLaw law =
+        scene_law(size, sides, side_jitter, contrasts, contrast_jitter, clearance, attempts, seed);
     const std::int32_t* c = counts.data();
     for (std::int64_t i = 0; i < n; ++i) demand(c[i] >= 0 && c[i] <= k, "counts: expected 0 to k");
     const std::int64_t* numbers = index.data();

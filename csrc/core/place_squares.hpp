@@ -6,21 +6,6 @@
 #include "counter.hpp"
 #include "squares.hpp"
 
-namespace diptych::core {
-
-// How scenes are drawn. A scene's side and contrast are uniform between the least and the most; each of its
-// squares deviates from them by a whole number of at most the jitter, as likely up as down.
-struct SceneLaw {
-  std::int32_t size;
-  std::int32_t least_side, most_side, side_jitter;
-  std::int32_t least_contrast, most_contrast, contrast_jitter;
-  std::int32_t clearance;  // empty pixels between two squares, in x or in y
-  std::int32_t attempts;   // at a scene
-  std::uint64_t seed;
-};
-
-}  // namespace diptych::core
-
 namespace diptych::core::DIPTYCH_ISA {
 
 // Places tried at random for a square before the free ones are counted. The latter costs as much as several

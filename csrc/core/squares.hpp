@@ -4,21 +4,7 @@
 #include <cstdint>
 
 #include "macros.hpp"
-
-namespace diptych::core {
-
-// Contrast is counted in steps of 1 / kFullContrast.
-constexpr std::int32_t kFullContrast = 65535;
-
-// The largest side of a scene in pixels, and the most squares on it: what scratch memory is made for.
-constexpr std::int32_t kMaxSceneSize = 4096, kMaxSquares = 1024;
-
-// The top left pixel, the pixels of a side, and the contrast; -1 throughout where there is none.
-struct Square {
-  std::int32_t x, y, side, contrast;
-};
-
-}  // namespace diptych::core
+#include "scene.hpp"
 
 namespace diptych::core::DIPTYCH_ISA {
 
@@ -29,6 +15,11 @@ DIPTYCH_HD inline bool is_within(const Square& square, std::int32_t size) {
   if (!is_there(square)) return square.x == -1 && square.y == -1 && square.side == -1 && square.contrast == -1;
   return square.side <= size && square.x >= 0 && square.x <= size - square.side && square.y >= 0 &&
          square.y <= size - square.side && square.contrast >= 1 && square.contrast <= kFullContrast;
+}
+
+// Whether it is a square that lies within the scene.
+DIPTYCH_HD inline bool is_shown(const Square& square, std::int32_t size) {
+  return is_there(square) && is_within(square, size);
 }
 
 // What a pixel of some contrast holds: 0 to 1, or 0 to 255, correctly rounded.
@@ -44,6 +35,19 @@ DIPTYCH_HD inline std::uint8_t shade(std::int32_t contrast) {
   return static_cast<std::uint8_t>((contrast + step / 2) / step);
 }
 
+// `width` pixels of a row from (x, y) on, of a scene of the first `count` squares: the later one shows.
+template <class P, int width>
+DIPTYCH_HD inline void draw_run(const Square* squares, int count, std::int32_t x, std::int32_t y, P* pixels) {
+  for (int i = 0; i < width; ++i) pixels[i] = P(0);
+  for (int j = 0; j < count; ++j) {
+    const Square& square = squares[j];
+    if (y < square.y || y >= square.y + square.side) continue;
+    const P value = shade<P>(square.contrast);
+    for (int i = 0; i < width; ++i)
+      pixels[i] = x + i >= square.x && x + i < square.x + square.side ? value : pixels[i];
+  }
+}
+
 struct Corner {
   std::int64_t x, y;
 };
@@ -56,12 +60,12 @@ DIPTYCH_HD inline Corner corner_of(const Square& square, int which) {
 
 DIPTYCH_HD inline std::int64_t cross(const Corner& a, const Corner& b) { return a.x * b.y - a.y * b.x; }
 
-// Twice the area of the convex hull of k squares, some of which may be none: a tape that is wound around them
-// from corner to corner (Jarvis 1973). O(k h) time for h corners of the hull, no memory, exact.
-DIPTYCH_HD inline std::int64_t doubled_hull_area(const Square* squares, std::int64_t k) {
+// Twice the area of the convex hull of k squares, of those that lie within the scene: a tape that is wound around
+// them from corner to corner (Jarvis 1973). O(k h) time for h corners of the hull, no memory, exact.
+DIPTYCH_HD inline std::int64_t doubled_hull_area(const Square* squares, std::int64_t k, std::int32_t size) {
   Corner start{-1, -1};
   for (std::int64_t j = 0; j < k; ++j) {
-    if (!is_there(squares[j])) continue;
+    if (!is_shown(squares[j], size)) continue;
     const Corner corner = corner_of(squares[j], 0);
     if (start.x < 0 || corner.y < start.y || (corner.y == start.y && corner.x < start.x)) start = corner;
   }
@@ -71,7 +75,7 @@ DIPTYCH_HD inline std::int64_t doubled_hull_area(const Square* squares, std::int
   do {
     Corner next = from;
     for (std::int64_t j = 0; j < k; ++j) {
-      if (!is_there(squares[j])) continue;
+      if (!is_shown(squares[j], size)) continue;
       for (int which = 0; which < 4; ++which) {
         const Corner corner = corner_of(squares[j], which);
         const Corner to{corner.x - from.x, corner.y - from.y}, held{next.x - from.x, next.y - from.y};
@@ -91,7 +95,7 @@ DIPTYCH_HD inline std::int64_t doubled_hull_area(const Square* squares, std::int
 DIPTYCH_HD inline void covariates_of(const Square* squares, std::int64_t k, std::int32_t size, double* out) {
   std::int64_t area = 0, light = 0;
   for (std::int64_t j = 0; j < k; ++j) {
-    if (!is_there(squares[j])) continue;
+    if (!is_shown(squares[j], size)) continue;
     const std::int64_t pixels = static_cast<std::int64_t>(squares[j].side) * squares[j].side;
     area += pixels;
     light += pixels * squares[j].contrast;
@@ -99,7 +103,7 @@ DIPTYCH_HD inline void covariates_of(const Square* squares, std::int64_t k, std:
   const std::int64_t full = static_cast<std::int64_t>(size) * size * kFullContrast;
   out[0] = static_cast<double>(light) / static_cast<double>(full);
   out[1] = static_cast<double>(area);
-  out[2] = static_cast<double>(doubled_hull_area(squares, k)) / 2;
+  out[2] = static_cast<double>(doubled_hull_area(squares, k, size)) / 2;
 }
 
 }  // namespace diptych::core::DIPTYCH_ISA

@@ -6,7 +6,7 @@
 
 #include "../core/difference.hpp"
 #include "../core/nearest.hpp"
-#include "../core/place_squares.hpp"
+#include "../core/scene.hpp"
 
 namespace diptych::cpu {
 

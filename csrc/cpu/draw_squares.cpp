@@ -30,7 +30,7 @@ struct Shown {
   Shown(const Square* all, std::int64_t k, std::int32_t size) {
     for (std::int64_t j = 0; j < k; ++j) {
       squares[count] = all[j];
-      count += is_there(all[j]) && is_within(all[j], size);
+      count += is_shown(all[j], size);
     }
   }
 };

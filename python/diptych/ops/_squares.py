@@ -1,5 +1,7 @@
 """What the ops on scenes of squares share: their arrays, and the refusal of squares that lie outside."""
 
+from collections.abc import Sequence
+
 import torch
 
 from diptych import _cpu
@@ -40,6 +42,12 @@ def to_squares(squares: Array, size: int, check: bool | None) -> torch.Tensor:
     if checked:
         _within(tensor, size)
     return tensor
+
+
+def is_shown(square: Sequence[int], size: int) -> bool:
+    """Whether it is a square that lies within the scene."""
+    x, y, side, contrast = square
+    return 0 < side <= size - max(x, y) and min(x, y) >= 0 and 0 < contrast <= FULL_CONTRAST
 
 
 def _within(squares: torch.Tensor, size: int) -> None:

@@ -7,7 +7,7 @@ from diptych import _cpu
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, empty, numpy_view, returner, to_output
 from diptych.ops._dispatch import choose, cuda_module, stream_of
-from diptych.ops._squares import FULL_CONTRAST, to_squares
+from diptych.ops._squares import FULL_CONTRAST, is_shown, to_squares
 
 
 def draw_squares(
@@ -61,7 +61,7 @@ def reference(squares: torch.Tensor, size: int, dtype: torch.dtype) -> torch.Ten
     contrasts = np.zeros((len(squares), 1, size, size), np.int64)
     for image, scene in zip(contrasts[:, 0], squares.tolist(), strict=True):
         for x, y, side, contrast in scene:
-            if 0 < side <= size - max(x, y) and min(x, y) >= 0 and 0 < contrast <= FULL_CONTRAST:
+            if is_shown((x, y, side, contrast), size):
                 image[y : y + side, x : x + side] = contrast
     if dtype == torch.uint8:
         per_step = FULL_CONTRAST // 255

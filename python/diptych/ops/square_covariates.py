@@ -7,7 +7,7 @@ import torch
 from diptych import _cpu
 from diptych.ops._arrays import Array, numpy_view, returner
 from diptych.ops._dispatch import choose, cuda_module, stream_of
-from diptych.ops._squares import FULL_CONTRAST, to_squares
+from diptych.ops._squares import FULL_CONTRAST, is_shown, to_squares
 
 
 def square_covariates(
@@ -24,7 +24,8 @@ def square_covariates(
             contrast in 1/65535; -1 four times where there is none. Squares that overlap count in full.
         size: Pixels of a side of a scene, 1 to 4096.
         backend: ``"cpu"``, ``"cuda"``, ``"torch"``, or None to choose by device.
-        check: Refuse squares that lie outside. Default: on the CPU yes, on a GPU no.
+        check: Refuse squares that lie outside. Default: on the CPU yes, on a GPU no; what lies outside does
+            not count then.
 
     Returns:
         (n, 3) float64: the mean intensity of all pixels, 0 to 1; the summed area of the squares, in pixels;
@@ -49,7 +50,7 @@ def reference(squares: torch.Tensor, size: int) -> torch.Tensor:
     """The definition in Python's own integers, (n, 3)."""
     rows = []
     for scene in squares.tolist():
-        there = [square for square in scene if square[2] > 0]
+        there = [square for square in scene if is_shown(square, size)]
         light = sum(side * side * contrast for _, _, side, contrast in there)
         area = sum(side * side for _, _, side, _ in there)
         corners = {(x + i, y + j) for x, y, side, _ in there for i in (0, side) for j in (0, side)}
