@@ -28,9 +28,6 @@ MinClusterSize = Annotated[int, typer.Option(help="Scenes of the smallest island
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace --out.")]
 
-#: The result itself beside its page.
-LINE = "number_line.npz"
-
 
 def read_net(path: Path) -> "NumberNet":
     """A network, from its file or from the folder of its training."""
@@ -41,11 +38,10 @@ def read_net(path: Path) -> "NumberNet":
 
 
 def show(line: "NumberLine", out: Path) -> None:
-    """Print what was found, write its page, and keep the result beside it."""
+    """Print what was found and write its page."""
     from diptych.report import write
 
     console = Console()
     console.print(line.summary(), markup=False, highlight=False, soft_wrap=True)
     folder = write(line, out, command=repeat_command(), overwrite=True)
-    line.save(folder / LINE)
     console.print(f"\nReport: {folder / 'index.html'}", markup=False, highlight=False, soft_wrap=True)

@@ -63,7 +63,7 @@ def _full_runs() -> Iterator[Run]:
 
 #: What is trained for each budget: the first takes 20 minutes on two cores, the second is for a GPU.
 BUDGETS: dict[BudgetName, Budget] = {
-    "small": Budget((Run("A"), Run("B")), epochs=8, batches=20, precision="bf16-mixed"),
+    "small": Budget((Run("A"), Run("B")), epochs=10, batches=16, validation=1, precision="bf16-mixed"),
     "full": Budget(tuple(_full_runs()), epochs=30, batches=30),
 }
 
