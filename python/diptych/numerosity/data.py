@@ -100,7 +100,8 @@ def scenes(
     Args:
         counts: (N,) integers, objects in each scene.
         dataset: ``"A"``, ``"B"``, ``"jitter"``, ``"imprecise"`` (see ``DATASETS``), a :class:`SceneLaw`, or
-            any :class:`Renderer`. From a renderer's images ``dtype``, ``out`` and ``device`` are converted.
+            any :class:`Renderer` (:class:`Photographs`, say), whose images are brought to ``dtype`` and
+            ``device``.
         size: Pixels of a side.
         seed: 0 to 2^63 - 1.
         first: Number of the first scene.
@@ -178,7 +179,7 @@ def sequences(
     _checks.integer("stream", stream, 0, _MOST_SEQUENCES)
     renderer = renderer_of(dataset)
     if amounts is None:
-        amounts = renderer.amounts if isinstance(renderer, SceneLaw) else (1, 1)
+        amounts = getattr(renderer, "amounts", (1, 1))
     actions, counts = _walk(n_actions, limit, check_amounts(amounts), derived_seed(seed, _ACTIONS), stream)
     states = torch.from_numpy(counts)
     first, own_seed = stream << _SEQUENCE_BITS, derived_seed(seed, _SEQUENCE_SCENES)

@@ -21,7 +21,8 @@ COVARIATES = ("mean_intensity", "summed_area", "hull_area")
 class Renderer(Protocol):
     """Draws scenes; whatever can be called like this is a data set.
 
-    It shall be deterministic: scene i depends on the seed, on first + i and on counts[i] alone.
+    It shall be deterministic: scene i depends on the seed, on first + i and on counts[i] alone. If it has an
+    attribute ``amounts``, the least and largest number of objects that an action moves, sequences obey it.
     """
 
     def __call__(
