@@ -31,6 +31,7 @@ from diptych.numerosity.method import analyze
 from diptych.numerosity.models import Architecture, NumberNet
 from diptych.numerosity.order import IslandOrder, island_order
 from diptych.numerosity.perceived import perceived_number, rank_agreement, share_near
+from diptych.numerosity.photographs import Photographs
 from diptych.numerosity.probe import probe, respond
 from diptych.numerosity.relative import RelativeQuantity, relative_quantity
 from diptych.numerosity.reproduce import BUDGETS, Study, reproduce
@@ -58,6 +59,7 @@ __all__ = [
     "NumberLine",
     "NumberNet",
     "Pairs",
+    "Photographs",
     "RelativeQuantity",
     "Renderer",
     "Reproducibility",

@@ -101,7 +101,8 @@ def scenes(
     Args:
         counts: (N,) integers, objects in each scene.
         dataset: ``"A"``, ``"B"``, ``"jitter"``, ``"imprecise"`` (see ``DATASETS``), a :class:`SceneLaw`, or
-            any :class:`Renderer`. From a renderer's images ``dtype``, ``out`` and ``device`` are converted.
+            any :class:`Renderer` (:class:`Photographs`, say), whose images are brought to ``dtype`` and
+            ``device``.
         size: Pixels of a side.
         seed: 0 to 2^63 - 1.
         first: Number of the first scene.

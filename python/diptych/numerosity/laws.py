@@ -21,7 +21,8 @@ COVARIATES = ("mean_intensity", "summed_area", "hull_area")
 class Renderer(Protocol):
     """Draws scenes; whatever can be called like this is a data set.
 
-    It shall be deterministic: scene i depends on the seed, on first + i and on counts[i] alone.
+    It shall be deterministic: scene i depends on the seed, on first + i and on counts[i] alone. If it has an
+    attribute ``amounts``, the least and largest number of objects that an action moves, sequences obey it.
     """
 
     def __call__(
@@ -111,8 +112,7 @@ def renderer_of(dataset: "str | Renderer") -> Renderer:
 
 def amounts_of(dataset: "str | Renderer") -> tuple[int, int]:
     """Least and largest number of objects that an action of a data set moves; one, if it does not say."""
-    renderer = renderer_of(dataset)
-    return renderer.amounts if isinstance(renderer, SceneLaw) else (1, 1)
+    return check_amounts(getattr(renderer_of(dataset), "amounts", (1, 1)))
 
 
 def described(dataset: "str | Renderer") -> str:
