@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from diptych.numerosity.actions import ACTIONS
+from diptych.numerosity.laws import COVARIATES
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, to_tensor
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-#: What is measured of each scene besides its number of objects: mean gray level (0 to 1), summed area of the
-#: objects (px²) and area of their convex hull (px²).
-COVARIATES = ("mean_intensity", "summed_area", "hull_area")
 
 
 @dataclass(frozen=True, eq=False)

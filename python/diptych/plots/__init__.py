@@ -8,6 +8,7 @@ try:
     from diptych.plots.layer_matrix import layer_matrix
     from diptych.plots.mcs_vs_lasso import mcs_vs_lasso
     from diptych.plots.neurons import neuron_figure
+    from diptych.plots.numerosity import NUMEROSITY_FIGURES, RunsError, numerosity_figure
     from diptych.plots.panels import pca_panels
     from diptych.plots.similarity_importance import similarity_importance
     from diptych.plots.sweeps import sweep_figure
@@ -20,7 +21,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 __all__ = [
+    "NUMEROSITY_FIGURES",
     "Crops",
+    "RunsError",
     "bsr_figure",
     "collage_figure",
     "concept_scatter",
@@ -28,6 +31,7 @@ __all__ = [
     "layer_matrix",
     "mcs_vs_lasso",
     "neuron_figure",
+    "numerosity_figure",
     "pca_panels",
     "similarity_importance",
     "sweep_figure",

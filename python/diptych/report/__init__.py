@@ -1,6 +1,8 @@
 """One self-contained page that shows what a comparison found: :func:`diptych.report.write`."""
 
 try:
+    from diptych.report.numerosity_study import write_number_study
+    from diptych.report.numerosity_write import write_number_line
     from diptych.report.rdx_write import write_rdx
     from diptych.report.rsvc_run import run_patches, write_rsvc_run
     from diptych.report.rsvc_write import write_rsvc
@@ -12,4 +14,12 @@ except ModuleNotFoundError as error:
         f"diptych.report needs {error.name}: pip install 'diptych[report]'", name=error.name
     ) from error
 
-__all__ = ["run_patches", "write", "write_rdx", "write_rsvc", "write_rsvc_run"]
+__all__ = [
+    "run_patches",
+    "write",
+    "write_number_line",
+    "write_number_study",
+    "write_rdx",
+    "write_rsvc",
+    "write_rsvc_run",
+]

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from diptych._files import umask
+from diptych.numerosity.tables import TABLES
+from diptych.plots import NUMEROSITY_FIGURES
 
 PAGE = "index.html"
 RESULT = "result.npz"
@@ -17,7 +19,15 @@ CONCEPTS = "concepts.csv"
 IMPORTANCE = "similarity_importance.png"
 MCS = "mcs_vs_lasso.png"
 DESCRIPTIONS = "descriptions.csv"
-OURS = frozenset({PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS})
+CLAIMS = "claims.csv"
+RUNS = "runs.csv"
+RUN_PAGES = "runs"
+OURS = frozenset(
+    {PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
+    | {CLAIMS, RUNS, RUN_PAGES}
+    | {f"{name}.csv" for name in TABLES}
+    | {f"{name}.png" for name in NUMEROSITY_FIGURES}
+)
 
 
 def check_target(path: Path, overwrite: bool) -> None:

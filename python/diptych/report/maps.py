@@ -44,29 +44,33 @@ def map_data(
     Coordinates are rounded to 65,536 steps of their range, finer than any screen.
     """
     data: dict[str, Any] = {
-        "items": _packed(shown.items, "<i4"),
-        "clusters": [_packed(side.labels[shown.items], "<i2") for _, _, side in result.directions],
+        "items": packed(shown.items, "<i4"),
+        "clusters": [packed(side.labels[shown.items], "<i2") for _, _, side in result.directions],
         "grids": [[grid.tolist() for grid in side.grids] for _, _, side in result.directions],
         "points": None,
     }
     if projections is not None:
-        data["points"] = [_packed_points(each, shown.items) for each in projections]
+        data["points"] = [
+            {**packed_points(each.points[shown.items]), "explained": list(each.explained)}
+            for each in projections
+        ]
     return data
 
 
-def _packed_points(projection: Projection, items: NDArray[np.int64]) -> dict[str, Any]:
-    points = projection.points[items].astype(np.float64)
+def packed_points(points: NDArray[Any]) -> dict[str, Any]:
+    """Places (count, 2) as JSON values, in steps of their range."""
+    points = points.astype(np.float64)
     low = points.min(axis=0)
     span = np.ptp(points, axis=0)
     steps = np.round((points - low) / np.where(span > 0, span, 1) * _STEPS)
     return {
         "low": low.tolist(),
         "step": (span / _STEPS).tolist(),
-        "x": _packed(steps[:, 0], "<u2"),
-        "y": _packed(steps[:, 1], "<u2"),
-        "explained": list(projection.explained),
+        "x": packed(steps[:, 0], "<u2"),
+        "y": packed(steps[:, 1], "<u2"),
     }
 
 
-def _packed(values: NDArray[Any], dtype: str) -> str:
+def packed(values: NDArray[Any], dtype: str) -> str:
+    """Numbers as base64 of their little-endian bytes."""
     return base64.b64encode(values.astype(dtype).tobytes()).decode("ascii")

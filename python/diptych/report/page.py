@@ -48,7 +48,7 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": words.percent, "decimal": words.decimal}
+    environment.filters |= {"percent": words.percent, "decimal": words.decimal, "figure": words.figure}
     scripts = [*(text.replace("\r\n", "\n") for text in libraries), _read(script)]
     page = environment.get_template(template).render(
         **context,

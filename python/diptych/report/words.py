@@ -1,7 +1,7 @@
 """What the page says in sentences."""
 
 from collections import Counter
-from math import isnan
+from math import isinf, isnan
 
 from diptych.rdx.results import Explanations, RDXResult
 
@@ -31,6 +31,11 @@ def percent(share: float, digits: int = 0) -> str:
 def decimal(value: float, digits: int = 2) -> str:
     """A number with fixed decimals; a dash for NaN."""
     return "–" if isnan(value) else f"{value:.{digits}f}"
+
+
+def figure(value: float) -> str:
+    """A number with three digits; a dash for NaN, a sign for Inf."""
+    return "–" if isnan(value) else "∞" if isinf(value) else f"{value:.3g}"
 
 
 def finding(result: RDXResult) -> list[str]:
