@@ -48,6 +48,7 @@ def test_actions_are_named_as_the_classifier_names_them(net: NumberNet, found: E
     assert (np.sign(after - before) == np.array([1, -1, 0])[found.actions]).all()
     sides = (torch.from_numpy(found.embeddings[rows]) for rows in found.pairs.T)
     assert net.classify(*sides).argmax(1).tolist() == found.predicted.tolist()
+    assert found.accuracy == np.mean([a == b for a, b in zip(found.actions, found.predicted, strict=True)])
 
 
 def test_imprecise_actions_move_several_objects(net: NumberNet) -> None:

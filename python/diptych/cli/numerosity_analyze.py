@@ -43,11 +43,19 @@ def examine(
         raise FileExistsError(f"{out}: exists already; choose another --out")
     from diptych.numerosity import evaluate
 
-    shown = {"highest": highest, "each": each, "actions": actions, "limit": limit}
-    found = evaluate(read_net(net), dataset, **shown, seed=seed, batch_size=batch_size, device=device)
+    found = evaluate(
+        read_net(net),
+        dataset,
+        highest=highest,
+        each=each,
+        actions=actions,
+        limit=limit,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+    )
     found.save(out)
-    right = (found.actions == found.predicted).mean()
-    told = f"{right:.1%} of {actions} actions on up to {limit} objects named rightly\n\nEvaluation: {out}"
+    told = f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly\n\nEvaluation: {out}"
     Console().print(told, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -48,6 +48,13 @@ class Evaluation:
     predicted: NDArray[np.int64] | None
     about: dict[str, Any]
 
+    @property
+    def accuracy(self) -> float | None:
+        """Share of the actions that were named rightly; None without any."""
+        if self.actions is None or self.predicted is None:
+            return None
+        return float((self.actions == self.predicted).mean())
+
     def analyze(self, **options: Any) -> "NumberLine":
         """Look for the number line; options are those of :func:`diptych.numerosity.analyze`."""
         from diptych.numerosity.method import analyze

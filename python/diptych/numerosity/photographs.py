@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diptych.embed import ImageSet, UnreadableImageError, open_images
 from diptych.embed.image_readers import is_of_the_image
-from diptych.embed.images import ImageSet, UnreadableImageError, open_images
 from diptych.embed.rgb import to_rgb
 from diptych.numerosity.laws import SceneLaw, covariates_of
 from diptych.ops._counter import derived_seed, numbers
