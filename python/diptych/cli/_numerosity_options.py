@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from diptych.cli._report import repeat_command
+from diptych.cli._report import repeat_command, say
 
 if TYPE_CHECKING:
     from diptych.numerosity import NumberLine, NumberNet
@@ -15,8 +14,6 @@ Dataset = Annotated[
     Literal["A", "B", "jitter", "imprecise"],
     typer.Option(help="Scenes: of like objects, of varied ones, ..."),
 ]
-Seed = Annotated[int, typer.Option(help="The result is the same for a seed.")]
-Device = Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")]
 Highest = Annotated[int, typer.Option(help="Scenes have 0 to so many objects.")]
 Each = Annotated[int, typer.Option(help="Scenes of each count.")]
@@ -41,7 +38,6 @@ def show(line: "NumberLine", out: Path) -> None:
     """Print what was found and write its page."""
     from diptych.report import write
 
-    console = Console()
-    console.print(line.summary(), markup=False, highlight=False, soft_wrap=True)
+    say(line.summary())
     folder = write(line, out, command=repeat_command(), overwrite=True)
-    console.print(f"\nReport: {folder / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
+    say(f"\nReport: {folder / 'index.html'}")

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from diptych.cli._numerosity_options import (
     Actions,
@@ -21,7 +20,7 @@ from diptych.cli._numerosity_options import (
     read_net,
     show,
 )
-from diptych.cli._report import check_report
+from diptych.cli._report import check_report, say
 
 
 def examine(
@@ -55,8 +54,8 @@ def examine(
         device=device,
     )
     found.save(out)
-    told = f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly\n\nEvaluation: {out}"
-    Console().print(told, markup=False, highlight=False, soft_wrap=True)
+    say(f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly")
+    say(f"\nEvaluation: {out}")
 
 
 def analyze(

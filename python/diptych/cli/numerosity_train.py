@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-from diptych.cli._numerosity_options import Dataset, Device, Resume, Seed
+from diptych.cli._numerosity_options import Dataset, Resume
+from diptych.cli._options import Device, Seed
+from diptych.cli._report import say
 
 
 def train(
@@ -59,8 +60,8 @@ def train(
         resume=resume,
     )
     last = net.history[-1]
-    told = (
+    say(
         f"stem {net.architecture.stem}; after {last.epoch} epochs {last.validation_accuracy:.1%} of other "
-        f"actions are named rightly (loss {last.validation_loss:.4f})\n\nNetwork: {out / NET}"
+        f"actions are named rightly (loss {last.validation_loss:.4f})"
     )
-    Console().print(told, markup=False, highlight=False, soft_wrap=True)
+    say(f"\nNetwork: {out / NET}")
