@@ -14,6 +14,10 @@ Dataset = Annotated[
     Literal["A", "B", "jitter", "imprecise"],
     typer.Option(help="Scenes: of like objects, of varied ones, ..."),
 ]
+Stem = Annotated[
+    Literal["imagenet", "random", "trained"] | None,
+    typer.Option(help="First two convolutions; default: imagenet if its weights are at hand, else random."),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")]
 Highest = Annotated[int, typer.Option(help="Scenes have 0 to so many objects.")]
 Each = Annotated[int, typer.Option(help="Scenes of each count.")]

@@ -10,17 +10,16 @@ from diptych.cli._numerosity_options import (
     Actions,
     BatchSize,
     Dataset,
-    Device,
     Each,
     Highest,
     Limit,
     MinClusterSize,
     Overwrite,
     Reference,
-    Seed,
     read_net,
     show,
 )
+from diptych.cli._options import Device, Seed
 from diptych.cli._report import check_report
 
 if TYPE_CHECKING:

@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli._numerosity_options import Device, Resume
-from diptych.cli._report import repeat_command
+from diptych.cli._numerosity_options import Resume, Stem
+from diptych.cli._options import Device
+from diptych.cli._report import repeat_command, say
 
 if TYPE_CHECKING:
     from diptych.numerosity import Study
@@ -23,12 +24,7 @@ def reproduce(
         Literal["small", "full"],
         typer.Option(help="small: 20 minutes on two cores; full: 30 seeds and all variations, for a GPU."),
     ] = "small",
-    stem: Annotated[
-        Literal["imagenet", "random", "trained"] | None,
-        typer.Option(
-            help="First two convolutions; default: imagenet if its weights are at hand, else random."
-        ),
-    ] = None,
+    stem: Stem = None,
     device: Device = None,
     resume: Resume = False,
 ) -> None:
@@ -39,10 +35,9 @@ def reproduce(
 
     found = study(out, budget=budget, stem=stem, device=device, resume=resume)
     page = report.write(found, out / _REPORT, command=repeat_command(), overwrite=True)
-    console = Console()
-    console.print(f"stem of all networks: {found.stem}", markup=False, highlight=False)
-    console.print(_table(found))
-    console.print(f"\nReport: {page / 'index.html'}", markup=False, highlight=False, soft_wrap=True)
+    say(f"stem of all networks: {found.stem}")
+    Console().print(_table(found))
+    say(f"\nReport: {page / 'index.html'}")
 
 
 def _table(found: "Study") -> Table:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diptych.cli._numerosity_options import Dataset, Resume
+from diptych.cli._numerosity_options import Dataset, Resume, Stem
 from diptych.cli._options import Device, Seed
 from diptych.cli._report import say
 
@@ -15,12 +15,7 @@ def train(
     dataset: Dataset = "B",
     limit: Annotated[int, typer.Option(help="Most objects in a scene.")] = 3,
     dimension: Annotated[int, typer.Option(help="Width of the embedding, 1 to 256.")] = 2,
-    stem: Annotated[
-        Literal["imagenet", "random", "trained"] | None,
-        typer.Option(
-            help="First two convolutions; default: imagenet if its weights are at hand, else random."
-        ),
-    ] = None,
+    stem: Stem = None,
     normalize: Annotated[bool, typer.Option("--normalize", help="Normalise pixels as for ImageNet.")] = False,
     epochs: Annotated[int, typer.Option(help="How many.")] = 30,
     batches: Annotated[int, typer.Option(help="Steps of an epoch.")] = 30,
