@@ -86,7 +86,7 @@ def train(
         training was stopped and resumed.
 
     Complexity:
-        ``epochs * batches * (pairs + 1)`` scenes of 7.2 GFLOP at 244 pixels.
+        ``epochs * batches * (pairs + 1)`` scenes of 5.2 GFLOP at 244 pixels on a frozen stem.
 
     Raises:
         FileExistsError: ``out`` holds something and ``resume`` was not asked for.
