@@ -1,4 +1,4 @@
-"""A training step of NumberNet on a sequence of actions: what one pass over its scenes saves, what drawing costs.
+"""A training step of NumberNet: what one pass over a sequence's scenes saves, and what drawing them costs.
 
 A sequence of 180 actions has 181 scenes, each of which but two belongs to two pairs. Counted: a scene is 2.9
 GFLOP forward and, its stem being frozen, 2.3 backward, so that a step is 181 x 5.2 GFLOP = 0.93 TFLOP when
@@ -104,7 +104,7 @@ def test_a_step_does_not_wait_for_its_scenes(benchmark, recorder, net, drawn, pr
     own, whole = spread(times), float(np.percentile(theirs["a training step"], 20))
     share = own["p80_s"] / (own["p80_s"] + whole)
     recorder.add(
-        op=f"drawing the scenes of a step, {share:.2%} of it",
+        op="drawing the scenes of a step",
         shape=f"{ACTIONS} actions, 244 x 244",
         dtype=precision,
         backend="cpu",
