@@ -33,6 +33,9 @@ _TOLD = {
     "exponent": "Exponent",
     "action_error": "Actions named wrongly",
 }
+# Figures of at most so many inches shrink on a small screen; wider ones are scrolled.
+_NARROW = 4.5
+
 # Run names that are fit for a folder.
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -153,7 +156,8 @@ def write_number_study(
         figures = []
         for name, figure in allowed_figures(study.lines, scenes):
             figure.savefig(folder / f"{name}.png", dpi=DPI)
-            figures.append((name, NUMEROSITY_FIGURES[name], uri(png(figure))))
+            narrow = bool(figure.get_figwidth() <= _NARROW)
+            figures.append((name, NUMEROSITY_FIGURES[name], uri(png(figure)), narrow))
             stages.advance(1 / len(NUMEROSITY_FIGURES))
         stages.enter("runs")
         links = _links(study.lines, chosen)
@@ -191,7 +195,7 @@ def _render(
     study: NumberStudy,
     title: str | None,
     command: str | None,
-    figures: list[tuple[str, str, Markup]],
+    figures: list[tuple[str, str, Markup, bool]],
     links: dict[str, str],
 ) -> bytes:
     first = next(iter(study.lines.values()))
