@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from number_lines import planted
 
 from diptych import plots
+from diptych.numerosity.order import IslandOrder
 from diptych.plots.numerosity.action_errors import CHANCE
 from diptych.plots.numerosity.runs import main, runs_of
 
@@ -256,9 +257,16 @@ def test_one_island_no_island_and_items_in_one_place_are_drawn() -> None:
     )
 
 
-def _no_order() -> Any:
-    from diptych.numerosity.order import IslandOrder
+def test_a_path_of_many_islands_names_some_of_them(lines: Any) -> None:
+    line, n = lines["B-limit3-d2-seed0"], 30
+    order = IslandOrder(np.arange(n), np.arange(n, dtype=float), 9 * np.eye(n, k=1, dtype=np.int64), 1.0)
+    islands = replace(line.islands, counts=np.arange(n), confusion=8 * np.eye(n, dtype=np.int64), order=order)
+    ax = plots.numerosity_figure("appendix_7_4", replace(line, islands=islands)).axes[0]
+    assert len(ax.patches) == n - 1
+    assert [text.get_text() for text in ax.texts] == [str(each) for each in range(0, n, 3)]
 
+
+def _no_order() -> Any:
     return IslandOrder(np.empty(0, np.int64), np.empty(0), np.empty((0, 0), np.int64), float("nan"))
 
 
