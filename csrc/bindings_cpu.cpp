@@ -18,6 +18,7 @@
 #include "bindings/kmeans.hpp"
 #include "bindings/unit_rows.hpp"
 #include "bindings/sampled.hpp"
+#include "bindings/squares.hpp"
 #include "cpu/dispatch.hpp"
 
 namespace py = pybind11;
@@ -212,6 +213,8 @@ PYBIND11_MODULE(_cpu, m) {
   m.doc() = "CPU kernels of diptych.ops; call those, they check their arguments.";
   m.attr("MAX_NEIGHBORS") = diptych::cpu::kMaxNeighbors;
   m.attr("MAX_CANDIDATES") = diptych::cpu::kMaxCandidates;
+  m.attr("MAX_SQUARES") = diptych::core::kMaxSquares;
+  m.attr("MAX_SCENE_SIZE") = diptych::core::kMaxSceneSize;
   m.attr("BLOCK_WIDTH") = diptych::cpu::kBlockWidth;
   m.attr("COMPILER") = DIPTYCH_COMPILER;
   m.attr("OPENMP") = DIPTYCH_OPENMP;
@@ -248,4 +251,5 @@ PYBIND11_MODULE(_cpu, m) {
   diptych::bindings::bind_hsic<double>(m, &Operations::center_f64, &Operations::linear_hsics_f64);
   diptych::bindings::bind_packed(m);
   diptych::bindings::bind_sampled(m);
+  diptych::bindings::bind_squares(m);
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 
+#include "bindings/scene_law.hpp"
 #include "cuda/nnls.hpp"
 #include "cuda/ops.hpp"
 
@@ -118,6 +119,44 @@ void bind_nnls(py::module_& m, const char* suffix) {
         py::call_guard<py::gil_scoped_release>());
 }
 
+template <class P>
+void bind_draw_squares(py::module_& m, const char* suffix) {
+  m.def((std::string("draw_squares_") + suffix).c_str(),
+        [](Address squares, std::int64_t n, std::int64_t k, std::int32_t size, Address images, Address stream) {
+          diptych::cuda::draw_squares(at<const diptych::core::Square>(squares), n, k, size, at<P>(images),
+                                      at<CUstream_st>(stream));
+        },
+        py::arg("squares"), py::arg("n"), py::arg("k"), py::arg("size"), py::arg("images"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
+void bind_squares(py::module_& m) {
+  using diptych::bindings::Range;
+  using diptych::core::Square;
+  m.def("place_squares",
+        [](Address counts, Address index, std::int64_t n, std::int64_t k, std::int32_t size, Range sides,
+           std::int32_t side_jitter, Range contrasts, std::int32_t contrast_jitter, std::int32_t clearance,
+           std::int32_t attempts, std::uint64_t seed, Address squares, Address placed, Address stream) {
+          const auto law = diptych::bindings::scene_law(size, sides, side_jitter, contrasts, contrast_jitter,
+                                                        clearance, attempts, seed);
+          diptych::cuda::place_squares(at<const std::int32_t>(counts), at<const std::int64_t>(index), n, k, law,
+                                       at<Square>(squares), at<std::int32_t>(placed), at<CUstream_st>(stream));
+        },
+        py::arg("counts"), py::arg("index"), py::arg("n"), py::arg("k"), py::arg("size"), py::arg("sides"),
+        py::arg("side_jitter"), py::arg("contrasts"), py::arg("contrast_jitter"), py::arg("clearance"),
+        py::arg("attempts"), py::arg("seed"), py::arg("squares"), py::arg("placed"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+  bind_draw_squares<float>(m, "float32");
+  bind_draw_squares<std::uint8_t>(m, "uint8");
+  m.def("square_covariates",
+        [](Address squares, std::int64_t n, std::int64_t k, std::int32_t size, Address out, Address stream) {
+          diptych::cuda::square_covariates(at<const Square>(squares), n, k, size, at<double>(out),
+                                           at<CUstream_st>(stream));
+        },
+        py::arg("squares"), py::arg("n"), py::arg("k"), py::arg("size"), py::arg("out"), py::arg("stream"),
+        py::call_guard<py::gil_scoped_release>());
+}
+
 }  // namespace
 
 PYBIND11_MODULE(_cuda, m) {
@@ -139,4 +178,5 @@ PYBIND11_MODULE(_cuda, m) {
   m.def("nnls_workspace", &diptych::cuda::nnls_workspace, py::arg("n"), py::arg("d"), py::arg("k"));
   bind_nnls<float>(m, "float32");
   bind_nnls<double>(m, "float64");
+  bind_squares(m);
 }

@@ -3,28 +3,10 @@
 
 #include <cstdint>
 
+#include "counter.hpp"
 #include "difference.hpp"
 
 namespace diptych::core::DIPTYCH_ISA {
-
-// The finaliser of splitmix64 (Steele, Lea & Flood 2014): every bit of x moves every bit of the result.
-DIPTYCH_HD inline std::uint64_t scrambled(std::uint64_t x) {
-  x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ull;
-  x = (x ^ (x >> 27)) * 0x94d049bb133111ebull;
-  return x ^ (x >> 31);
-}
-
-// Numbers in [0, 1) that depend on three counters alone: seed, row and draw.
-struct CounterUniform {
-  static constexpr std::uint64_t step = 0x9e3779b97f4a7c15ull;
-  std::uint64_t stream;
-
-  DIPTYCH_HD CounterUniform(std::uint64_t seed, std::uint64_t row)
-      : stream(scrambled(scrambled(seed + step) + (row + 1) * step)) {}
-  DIPTYCH_HD double operator()(std::uint64_t draw) const {
-    return static_cast<double>(scrambled(stream + (draw + 1) * step) >> 11) * 0x1p-53;
-  }
-};
 
 // How affinities are made of ranks or distances, and how many pairs of a row are kept.
 struct SamplePlan {

@@ -6,6 +6,7 @@
 
 #include "../core/difference.hpp"
 #include "../core/nearest.hpp"
+#include "../core/scene.hpp"
 
 namespace diptych::cpu {
 
@@ -324,6 +325,26 @@ struct Operations {
                                bool debiased, double* hsics);
   LinearHsics<float> linear_hsics_f32;
   LinearHsics<double> linear_hsics_f64;
+
+  // Scenes of counts (n,) squares, none beyond k, made for the numbers index (n,) (core/place_squares.hpp) ->
+  // squares (n, k) and how many of each scene found a place (n,).
+  void (*place_squares)(const std::int32_t* counts, const std::int64_t* index, std::int64_t n, std::int64_t k,
+                        const core::SceneLaw& law, core::Square* squares, std::int32_t* placed, int threads);
+
+  // squares (count,) -> the first that does not lie within a scene of size^2 pixels, -1 where all do.
+  std::int64_t (*first_misplaced)(const core::Square* squares, std::int64_t count, std::int32_t size,
+                                  int threads);
+
+  // squares (n, k) -> images (n, size, size), 0 to 1 or 0 to 255: of two squares at a pixel it shows the later.
+  template <class P>
+  using DrawSquares = void (*)(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size,
+                               P* images, int threads);
+  DrawSquares<float> draw_squares_f32;
+  DrawSquares<std::uint8_t> draw_squares_u8;
+
+  // squares (n, k) -> the covariates (n, 3) of core/squares.hpp.
+  void (*square_covariates)(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size,
+                            double* out, int threads);
 };
 
 // The operations of the best instruction set this machine has, or of the one DIPTYCH_SIMD names

@@ -164,6 +164,18 @@ template <class F>
 void linear_hsics(const F* x, std::int64_t d_x, const F* y, std::int64_t d_y, std::int64_t n, bool debiased,
                   double* hsics);
 
+void place_squares(const std::int32_t* counts, const std::int64_t* index, std::int64_t n, std::int64_t k,
+                   const core::SceneLaw& law, core::Square* squares, std::int32_t* placed, int threads);
+
+std::int64_t first_misplaced(const core::Square* squares, std::int64_t count, std::int32_t size, int threads);
+
+template <class P>
+void draw_squares(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size, P* images,
+                  int threads);
+
+void square_covariates(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size,
+                       double* out, int threads);
+
 extern const Operations table;
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

@@ -37,6 +37,9 @@ const Operations table = {
     lasso_small<float>,        lasso_small<double>,
     center<float>,             center<double>,
     linear_hsics<float>,       linear_hsics<double>,
+    place_squares,             first_misplaced,
+    draw_squares<float>,       draw_squares<std::uint8_t>,
+    square_covariates,
 };
 
 }  // namespace diptych::cpu::DIPTYCH_ISA

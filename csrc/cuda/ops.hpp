@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "../core/scene.hpp"
+
 namespace diptych::cuda {
 
 void check(cudaError_t status, const char* what);
@@ -54,5 +56,20 @@ void lasso(const std::int64_t* gram, const std::int64_t* starts, std::int64_t pr
            std::int64_t largest, const double* alpha, const double* tolerance, const double* residual,
            double* gradient, double* coefficients, std::int32_t* passes, int max_passes, void* workspace,
            cudaStream_t stream);
+
+// Scenes of counts (n,) squares, none beyond k, made for the numbers index (n,) (core/place_squares.hpp) ->
+// squares (n, k) and how many of each scene found a place (n,).
+void place_squares(const std::int32_t* counts, const std::int64_t* index, std::int64_t n, std::int64_t k,
+                   const core::SceneLaw& law, core::Square* squares, std::int32_t* placed,
+                   cudaStream_t stream);
+
+// squares (n, k), k up to core::kMaxSquares -> images (n, size, size), 0 to 1 or 0 to 255.
+template <class P>
+void draw_squares(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size, P* images,
+                  cudaStream_t stream);
+
+// squares (n, k) -> the covariates (n, 3) of core/squares.hpp.
+void square_covariates(const core::Square* squares, std::int64_t n, std::int64_t k, std::int32_t size,
+                       double* out, cudaStream_t stream);
 
 }  // namespace diptych::cuda

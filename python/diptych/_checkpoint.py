@@ -161,13 +161,13 @@ def check_folder(folder: Path, resume: bool, *, kind: str, finished: str, again:
 def unless_refused(folder: Path) -> Iterator[None]:
     """Take the description of a job that begins here away again when what it asks for cannot be.
 
-    So the folder is left to another try.
+    So the folder is left to another try, unless a part is finished there, which is not thrown away.
     """
     began = (folder / JOB).is_file()
     try:
         yield
     except (TypeError, ValueError):
-        if not began:
+        if not began and not any(folder.glob("*.safetensors")):
             (folder / JOB).unlink(missing_ok=True)
         raise
 

@@ -6,10 +6,30 @@ MAX_NEIGHBORS: int
 BLOCK_WIDTH: int
 MAX_CANDIDATES: int
 MAX_ATOMS: int
+MAX_SQUARES: int
+MAX_SCENE_SIZE: int
 COMPILER: str
 OPENMP: str
 
 def simd_level() -> str: ...
+def place_squares(
+    counts: NDArray[Any],
+    index: NDArray[Any],
+    size: int,
+    sides: tuple[int, int],
+    side_jitter: int,
+    contrasts: tuple[int, int],
+    contrast_jitter: int,
+    clearance: int,
+    attempts: int,
+    seed: int,
+    squares: NDArray[Any],
+    placed: NDArray[Any],
+    threads: int,
+) -> None: ...
+def first_misplaced(squares: NDArray[Any], size: int, threads: int) -> int: ...
+def draw_squares(squares: NDArray[Any], images: NDArray[Any], threads: int) -> None: ...
+def square_covariates(squares: NDArray[Any], size: int, out: NDArray[Any], threads: int) -> None: ...
 def shift_to_center(x: NDArray[Any], out: NDArray[Any], threads: int) -> None: ...
 def duplicates(x: NDArray[Any], groups: NDArray[Any], threads: int) -> bool: ...
 def peak(x: NDArray[Any], threads: int) -> float: ...

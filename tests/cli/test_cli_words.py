@@ -2,6 +2,7 @@
 
 import csv
 import sys
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -9,16 +10,18 @@ from typing import Any
 import numpy as np
 import pytest
 from chat_server import Reply, Server
+from command_line import diptych
 from PIL import Image
 from rsvc_results import comparison, pictures
 
 from diptych import report
 from diptych.cli import _words
-from diptych.cli import app as cli
 from diptych.language import ChatError
 from diptych.rdx.results import Explanations, Parameters, RDXResult
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+run = partial(diptych, "compare")
 
 KEY = "a-key-of-more-than-sixteen-letters"
 
@@ -31,14 +34,6 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.save(folder / f"{name}.npy", rng.normal(size=(24, 4)))
     np.save(folder / "images.npy", rng.integers(0, 256, (24, 6, 6, 3), dtype=np.uint8))
     return folder
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", "compare", *map(str, arguments)])
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
 
 
 def compared(inputs: Path, out: Path, *options: object) -> list[object]:

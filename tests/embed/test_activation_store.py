@@ -1,12 +1,9 @@
-"""The store: nothing is computed twice, killed runs go on, files are whole or not there."""
+"""The store: nothing is computed twice, files are whole and say what they are."""
 
 import importlib
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,74 +11,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from counted_activations import (
+    PIXELS,
+    Counting,
+    assert_same,
+    compute,
+    counting,
+    expected,
+    only_folder,
+    visible,
+)
 from PIL import Image
 from torch import nn
 
-from diptych.embed import (
-    Activations,
-    ImageModel,
-    PatchGrid,
-    Preprocess,
-    activations,
-    load_model,
-    open_embedding,
-    open_images,
-)
+from diptych.embed import PatchGrid, Preprocess, activations, load_model, open_embedding, open_images
 
 store_module = importlib.import_module("diptych.embed.activation_store")
-PIXELS = np.random.default_rng(0).integers(0, 256, (9, 20, 20, 3), dtype=np.uint8)
-
-
-class Counting(nn.Module):
-    """A small network that counts the images it has seen, and can be told to fail at one."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3)
-        self.act = nn.ReLU()
-        self.fc = nn.Linear(4, 5)
-        self.seen, self.fail_after = 0, 10**9
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.seen >= self.fail_after:
-            raise KeyboardInterrupt
-        self.seen += len(x)
-        return self.fc(self.act(self.conv(x)).mean((2, 3)))
-
-
-def counting(**options: Any) -> ImageModel:
-    return load_model(Counting(), preprocess=Preprocess(16), classifier="fc", **options)
-
-
-def compute(model: ImageModel, layers: Any = ("conv", "act", "logits"), **options: Any) -> Activations:
-    return activations(
-        model, options.pop("images", PIXELS), layers, store="store", **({"batch_size": 2} | options)
-    )
-
-
-def expected(layers: Any = ("conv", "act", "logits"), **options: Any) -> Activations:
-    """Without a store, in the same batches: the same bits."""
-    return activations(counting(), PIXELS, layers, **({"batch_size": 2} | options))
-
-
-def assert_same(found: Activations, wanted: Activations) -> None:
-    assert list(found) == list(wanted)
-    for layer in wanted:
-        np.testing.assert_array_equal(found[layer], wanted[layer])
-    assert found.pooling == wanted.pooling
-    assert found.ids.tolist() == wanted.ids.tolist()
-
-
-def visible() -> set[str]:
-    """Names of files and folders that are neither hidden nor in hidden folders."""
-    paths = [path.relative_to("store") for path in Path("store").rglob("*")]
-    return {path.name for path in paths if not any(part.startswith(".") for part in path.parts)}
-
-
-def only_folder() -> Path:
-    (folder,) = Path("store").iterdir()
-    return folder
 
 
 def test_a_second_call_computes_nothing() -> None:
@@ -187,67 +132,6 @@ def test_names_of_layers_that_no_file_can_have() -> None:
     assert_same(compute(model, list(found)), found)
 
 
-@pytest.mark.parametrize("seconds", [0.0, 1e9])
-@pytest.mark.parametrize("fail_after", [1, 4, 8])
-def test_an_interrupted_run_goes_on_and_leaves_no_half_file(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, fail_after: int
-) -> None:
-    monkeypatch.setattr(store_module, "_NOTE_SECONDS", seconds)
-    model = counting()
-    model.module.fail_after = fail_after  # type: ignore[assignment]
-    with pytest.raises(KeyboardInterrupt):
-        compute(model)
-    assert visible() == {only_folder().name, "about.json"}
-    resumed = counting()
-    assert_same(compute(resumed), expected())
-    assert resumed.module.seen == 9 - model.module.seen
-    assert not list(only_folder().glob(".partial*"))
-
-
-def test_a_run_killed_between_notes_goes_on_from_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As after a power cut: rows after the note are there, torn, or not there at all."""
-    monkeypatch.setattr(store_module, "_NOTE_SECONDS", 0.0)
-    for damage in ("torn", "missing", "no state", "no json"):
-        shutil.rmtree("store", ignore_errors=True)
-        model = counting()
-        model.module.fail_after = 4  # type: ignore[assignment]
-        with pytest.raises(KeyboardInterrupt):
-            compute(model)
-        (partial,) = only_folder().glob(".partial*")
-        rows = partial / "1.rows"
-        if damage == "torn":
-            rows.write_bytes(rows.read_bytes() + b"half a row")
-        elif damage == "missing":
-            rows.write_bytes(rows.read_bytes()[:-1])
-        elif damage == "no state":
-            (partial / "state.json").unlink()
-        else:
-            (partial / "state.json").write_text('{"done": 4')
-        resumed = counting()
-        assert_same(compute(resumed), expected())
-        assert resumed.module.seen == (5 if damage == "torn" else 9)
-
-
-@pytest.mark.parametrize("at", ["0.rows", "2.rows"])
-def test_a_run_that_dies_while_its_files_get_their_names(monkeypatch: pytest.MonkeyPatch, at: str) -> None:
-    replaced = os.replace
-
-    def dying(source: Any, target: Any) -> None:
-        if Path(source).name == at:
-            raise OSError("died")
-        replaced(source, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "replace", dying)
-        with pytest.raises(OSError, match="died"):
-            compute(counting())
-    model = counting()
-    assert_same(compute(model), expected())
-    # The rows of all layers were there still, or two layers were and the third had to be made again.
-    assert model.module.seen == (0 if at == "0.rows" else 9)
-    assert not list(only_folder().glob(".partial*"))
-
-
 def test_layers_of_different_images_are_not_mixed() -> None:
     compute(counting(), ["conv", "act"])
     path = only_folder() / "act.auto.json"
@@ -343,65 +227,3 @@ def test_files_have_the_permissions_of_other_files() -> None:
     assert {(only_folder() / name).stat().st_mode & 0o777 for name in ("about.json", "conv.auto.npy")} == {
         0o640
     }
-
-
-class Slow(Counting):
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        Path("started").touch()
-        time.sleep(0.1)
-        return super().forward(x)
-
-
-def fill(log: str) -> None:
-    model = load_model(Slow(), preprocess=Preprocess(16), classifier="fc", name="Counting")
-    compute(model, progress=False)
-    Path(log).write_text(str(model.module.seen))
-
-
-def test_two_processes_compute_once(one_thread: None) -> None:
-    context = multiprocessing.get_context("fork")
-    both = [context.Process(target=fill, args=(f"{number}.log",)) for number in range(2)]
-    for process in both:
-        process.start()
-    for process in both:
-        process.join(60)
-    assert [process.exitcode for process in both] == [0, 0]
-    assert sorted(int(Path(f"{number}.log").read_text()) for number in range(2)) == [0, 9]
-
-
-def test_a_killed_process_is_succeeded(one_thread: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store_module, "_NOTE_SECONDS", 0.0)
-    process = multiprocessing.get_context("fork").Process(target=fill, args=("0.log",))
-    process.start()
-    while not list(Path().glob("store/*/.partial*/state.json")):
-        assert process.is_alive()
-        time.sleep(0.01)
-    os.kill(process.pid or 0, signal.SIGKILL)
-    process.join()
-    assert visible() == {only_folder().name, "about.json"}
-    model = load_model(Slow(), preprocess=Preprocess(16), classifier="fc", name="Counting")
-    found = compute(model)
-    assert model.module.seen < 9
-    assert_same(found, expected())
-
-
-def test_waiting_for_another_process_is_told(
-    impatient: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    import fcntl
-
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    place = store_module.ActivationStore("store", "mine", {"key": 1})
-    flock, calls = fcntl.flock, []
-
-    def busy(file: Any, how: int) -> None:
-        calls.append(how)
-        if how & fcntl.LOCK_NB:
-            raise BlockingIOError
-        flock(file, how)
-
-    monkeypatch.setattr(fcntl, "flock", busy)
-    with place.writing():
-        pass
-    assert calls == [fcntl.LOCK_EX | fcntl.LOCK_NB, fcntl.LOCK_EX]
-    assert "waiting for another process that fills mine-" in capsys.readouterr().err

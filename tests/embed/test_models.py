@@ -294,6 +294,12 @@ def test_other_models_are_refused() -> None:
         load_model(Tiny(), preprocess=Preprocess()).head()
 
 
+def test_a_model_is_where_its_first_weight_is() -> None:
+    assert load_model(Tiny(), preprocess=Preprocess()).device == torch.device("cpu")
+    assert load_model(Tiny().to("meta"), preprocess=Preprocess()).device == torch.device("meta")
+    assert load_model(nn.ReLU(), preprocess=Preprocess()).device == torch.device("cpu")
+
+
 def test_without_timm_the_message_has_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -12,7 +12,7 @@ from diptych.numerosity.covariates import REFERENCES
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-FEW = {"min_cluster_size": 20, "sweep": (10, 20, 500), "progress": False}
+FEW = {"min_cluster_size": 20, "bootstrap": 15, "sweep": (10, 20, 500), "progress": False}
 
 
 def given(d: int = 3, seed: int = 0, noise: float = 0.15) -> dict:
@@ -56,7 +56,7 @@ def test_each_part_is_what_its_function_finds(everything, line) -> None:
     assert line.weber_fraction == numerosity.relative_quantity(perceived, counts, 16).weber_fraction
     assert line.weber_interval[0] < line.weber_fraction < line.weber_interval[1]
     assert line.exponent == numerosity.absolute_quantity(perceived, counts).power.exponent
-    assert line.absolute.sampling_interval == numerosity.exponent_sampling_interval(z, counts)
+    assert line.absolute.sampling_interval == numerosity.exponent_sampling_interval(z, counts, bootstrap=15)
     before, after = counts[everything["pairs"]].T
     errors = numerosity.action_error(before, after, everything["actions"], everything["predicted"])
     assert line.action_error.overall == errors.overall
@@ -178,14 +178,24 @@ def test_the_sweep_passes_over_sizes_above_the_items(line) -> None:
 
 def test_the_same_seed_gives_the_same(everything, line) -> None:
     assert analyze(**everything, **FEW).figures() == line.figures()
-    other = analyze(**everything, **FEW, seed=1)
+    other = analyze(**everything, **FEW | {"seed": 1})
     assert other.weber_interval != line.weber_interval
     assert other.figures() == line.figures()
 
 
-def test_progress_is_shown(everything, impatient, capsys) -> None:
+def test_without_resamples_there_are_no_intervals(everything) -> None:
+    found = analyze(everything["embeddings"], everything["counts"], **FEW | {"bootstrap": 0})
+    assert np.isnan(found.weber_interval).all()
+    assert np.isnan(found.absolute.sampling_interval).all()
+    assert f"Weber fraction {found.weber_fraction:.3f} at 16\n" in found.summary() + "\n"
+
+
+def test_progress_is_shown(everything, impatient, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
     analyze(everything["embeddings"], everything["counts"], **FEW | {"progress": True})
-    assert "islands" in capsys.readouterr().err
+    assert "ETA" in capsys.readouterr().err
+    analyze(everything["embeddings"], everything["counts"], **FEW)
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize(
@@ -232,6 +242,7 @@ def test_progress_is_shown(everything, impatient, capsys) -> None:
         ({"min_cluster_size": 931}, "min_cluster_size: expected 2 to 930, found 931"),
         ({"sweep": (5, 1)}, "sweep: expected 2 to"),
         ({"seed": -1}, "seed: expected 0 to"),
+        ({"bootstrap": -1}, "bootstrap: expected 0 to"),
     ],
 )
 def test_bad_values(everything, change, message) -> None:
@@ -246,6 +257,7 @@ def test_bad_values(everything, change, message) -> None:
         ({"counts": ["a"] * 930}, "counts: expected an array of real numbers"),
         ({"min_cluster_size": 20.0}, "min_cluster_size: expected an integer"),
         ({"reference": "16"}, "reference: expected an integer"),
+        ({"covariates": np.ones((930, 3))}, "covariates: expected a DataFrame or a mapping, found ndarray"),
     ],
 )
 def test_bad_types(everything, change, message) -> None:

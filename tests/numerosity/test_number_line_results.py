@@ -19,7 +19,14 @@ def analyzed(seed: int = 0, *, full: bool = True, **options) -> NumberLine:
     pairs, actions = walk(counts, 300, seed=seed)
     rest = {"pairs": pairs, "actions": actions, "predicted": actions, "covariates": covariates(counts)}
     return analyze(
-        z, counts, **(rest if full else {}), min_cluster_size=12, sweep=(5, 10), progress=False, **options
+        z,
+        counts,
+        **(rest if full else {}),
+        min_cluster_size=12,
+        sweep=(5, 10),
+        bootstrap=15,
+        progress=False,
+        **options,
     )
 
 
@@ -32,7 +39,7 @@ def line() -> NumberLine:
 def bare() -> NumberLine:
     """Of embeddings and counts alone, without the reference."""
     z, counts = planted(highest=4, each=25, noise=0.05)
-    return analyze(z, counts, min_cluster_size=12, sweep=(), progress=False)
+    return analyze(z, counts, min_cluster_size=12, sweep=(), bootstrap=0, progress=False)
 
 
 def assert_same(a, b) -> None:
@@ -128,7 +135,7 @@ def test_the_summary_tells_each_figure(line, bare) -> None:
         f"line: error {line.linear_error:.3f}",
         f"true number {line.spearman:.3f}",
         f"{line.islands.n}, each of 0 to {line.subitizing_limit} has its own; puts and takes order them",
-        f"18 objects are perceived as {line.absolute.mean[-1]:.1f}",
+        f"count 18 is perceived as {line.absolute.mean[-1]:.1f}",
         f"exponent {line.exponent:.2f} (95 % interval",
         "people 0.83 ± 0.2",
         f"Weber fraction {line.weber_fraction:.3f} at 16",
@@ -189,7 +196,7 @@ def test_tables_of_what_was_not_given_are_empty(bare) -> None:
 
 
 def test_an_unknown_table(line) -> None:
-    with pytest.raises(ValueError, match="table: expected one of 'counts', .* found 'rows'"):
+    with pytest.raises(ValueError, match=r"table: expected one of 'counts', .* found 'rows'"):
         line.to_frame("rows")
     assert set(TABLES) >= {"counts", "figures"}
 

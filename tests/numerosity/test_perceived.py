@@ -61,6 +61,8 @@ def test_share_of_counts_near() -> None:
         (np.eye(3), [2, 2, 2], "counts: expected several numbers of objects, found 2 alone"),
         (np.eye(3), [0, 1, -1], "counts: expected numbers of objects, at least 0, found -1"),
         (np.full((3, 2), np.inf), [0, 1, 2], "embeddings: expected finite numbers"),
+        (1e200 * np.eye(3), [0, 1, 2], "embeddings: expected entries of size .* scale the data"),
+        (1e-200 * np.eye(3), [0, 1, 2], "embeddings: expected entries of size .* scale the data"),
         ([[0.0], [0.0], [1.0]], [0, 1, 2], "embeddings: counts 0 and 1 have the same center"),
     ],
 )

@@ -122,6 +122,22 @@ def test_sampling_intervals_hold_the_exponent() -> None:
     assert missed <= 3
 
 
+def test_sampling_intervals_by_definition() -> None:
+    z, counts = planted(lambda n: n**0.8, noise=0.2, each=7, highest=6, d=3)
+    z = z + 0.3 * np.random.default_rng(1).standard_normal(z.shape)
+    generator = np.random.default_rng(5)
+    exponents = []
+    for _ in range(30):
+        times = np.concatenate([generator.multinomial(7, np.full(7, 1 / 7)) for _ in range(7)])
+        items = np.repeat(np.arange(len(z)), times)
+        center = z[items][counts[items] == 0].mean(0)
+        estimate = np.linalg.norm(z[items] - center, axis=1)
+        means = [estimate[counts[items] == number].mean() for number in range(1, 7)]
+        exponents.append(np.polyfit(np.log(np.arange(1, 7)), np.log(means), 1)[0])
+    wanted = np.quantile(exponents, [0.025, 0.975])
+    assert exponent_sampling_interval(z, counts, bootstrap=30, seed=5) == pytest.approx(tuple(wanted))
+
+
 def test_sampling_intervals_know_no_place_scale_or_rotation() -> None:
     z, counts = planted(lambda n: n**0.8, noise=0.1, d=4, each=20)
     found = exponent_sampling_interval(z, counts, bootstrap=20)

@@ -124,7 +124,27 @@ def test_text_that_utf8_cannot_hold_is_written(grids: RDXResult, tmp_path: Path)
     odd = [rdx_words.read("Description: \ud800 and a NUL \0 there")] * 3
     path = report.write(grids, tmp_path / "r", descriptions=(odd, odd), progress=False)
     assert "? and a NUL" in (path / "index.html").read_text("utf-8")
-    assert table(path)[0]["description"] == "? and a NUL \0 there"
+    assert table(path)[0]["description"] == "\\ud800 and a NUL \0 there"
+
+
+def test_no_cell_is_a_formula(grids: RDXResult, tmp_path: Path) -> None:
+    odd = [
+        rdx_words.GridDescription(answer=f"{first}1+1", description=f"{first}2", error=f"{first}3")
+        for first in ("=", "+", "-", "@", "\t", "\r")
+    ]
+    path = report.write(
+        replace(grids, names=("=A", "B")),
+        tmp_path / "r",
+        descriptions=(odd[:3], odd[3:]),
+        described_by="=4",
+        progress=False,
+    )
+    rows = table(path)
+    assert [row["representation"] for row in rows] == ["'=A"] * 3 + ["B"] * 3
+    assert [row["group"] for row in rows] == ["1", "2", "3"] * 2
+    for row, each in zip(rows, odd, strict=True):
+        assert (row["answer"], row["description"]) == (f"'{each.answer}", f"'{each.description}")
+        assert (row["problems"], row["error"], row["model"]) == ("", f"'{each.error}", "'=4")
 
 
 _GRID = rdx_words.read(GOOD)

@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import numpy as np
+import timm
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from safetensors.torch import save_file
 from torch import nn
 
 from diptych.embed import ImageModel, ImageSet, Preprocess, activations, load_model, open_images
@@ -16,6 +18,8 @@ COLORS = {
     "2-blue": (40, 40, 200),
     "3-grey": (120, 120, 120),
 }
+#: Names of two of timm's smallest models, whose fitted weights :func:`save_checkpoints` writes.
+CHECKPOINTS = ("test_resnet", "test_vit")
 
 
 def pixels(color: tuple[int, int, int], seed: int, side: int = 32) -> NDArray[np.uint8]:
@@ -82,3 +86,21 @@ def two_models(path: Path) -> tuple[ImageModel, ImageModel]:
     """Networks of different widths and input sizes that tell the classes of the folder apart."""
     images = open_images(path)
     return taught(small_model(24, 0, 32), images), taught(small_model(32, 1, 48), images)
+
+
+def save_checkpoints(root: Path, per_class: int) -> None:
+    """Make a folder ``images``, and a checkpoint of two of timm's models that tell its classes apart."""
+    images = open_images(folder_of_images(root / "images", per_class))
+    for name in CHECKPOINTS:
+        torch.manual_seed(0)
+        module = timm.create_model(name, num_classes=len(COLORS)).eval()
+        taught(load_model(module, name=name), images)
+        save_file(module.state_dict(), root / f"{name}.safetensors")
+
+
+def two_checkpoints(root: Path) -> list[object]:
+    """The options of a command that name these models and the images."""
+    options: list[object] = []
+    for side, name in enumerate(CHECKPOINTS, 1):
+        options += [f"--model-{side}", f"timm:{name}", f"--checkpoint-{side}", root / f"{name}.safetensors"]
+    return [*options, "--images", root / "images"]

@@ -43,13 +43,13 @@ def same_weights(one: ImageModel, other: ImageModel) -> bool:
     return all(a == b and torch.equal(x, y) for (a, x), (b, y) in pairs)
 
 
-def stopped_in(epoch: int) -> Callable[..., float]:
+def stopped_in(epoch: int, error: BaseException | None = None) -> Callable[..., float]:
     """A pass over the images that is interrupted in one epoch, counted from 0."""
     run = finetuning._Pass.run
 
     def passes(self: Any, *rest: Any) -> float:
         if self.number == epoch:
-            raise KeyboardInterrupt
+            raise error or KeyboardInterrupt
         return run(self, *rest)
 
     return passes
@@ -150,6 +150,18 @@ def test_a_stopped_one_goes_on_to_the_very_same_weights(
     assert not (tmp_path / "training.safetensors").exists()
     other = rsvc.finetune(model, images, validation=images, **QUICK, seed=1)
     assert not same_weights(found.model, other.model)
+
+
+def test_an_image_that_cannot_be_read_any_more_costs_no_finished_epoch(
+    images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = rsvc.finetune(small_model(8), images, **QUICK)
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning._Pass, "run", stopped_in(1, ValueError("images: one is gone")))
+        with pytest.raises(ValueError, match="one is gone"):
+            rsvc.finetune(small_model(8), images, out=tmp_path, **QUICK)
+    found = rsvc.finetune(small_model(8), images, out=tmp_path, resume=True, **QUICK)
+    assert same_weights(found.model, whole.model)
 
 
 def test_a_damaged_checkpoint_is_named(images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

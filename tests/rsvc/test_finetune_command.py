@@ -1,19 +1,21 @@
 """``diptych rsvc finetune`` on a tiny folder in the layout of NABirds, and on a plain one."""
 
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 import timm
 import torch
+from command_line import diptych
 from made_images import COLORS, folder_of_images
 from safetensors.torch import save_file
 
 from diptych import rsvc
-from diptych.cli import app as cli
 from diptych.embed import ImageSet
 
 pytestmark = pytest.mark.usefixtures("one_thread")
+
+run = partial(diptych, "rsvc", "finetune")
 
 
 @pytest.fixture(scope="module")
@@ -34,15 +36,6 @@ def birds(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_file(timm.create_model("test_resnet", num_classes=3).state_dict(), root / "resnet.safetensors")
     return root
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", "rsvc", "finetune", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
 
 
 def test_a_data_set_is_trained_and_validated_on_its_splits(

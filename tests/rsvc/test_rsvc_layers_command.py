@@ -1,46 +1,20 @@
 """``diptych rsvc layers`` on two of timm's smallest models, taught to tell a folder's colors apart."""
 
-import sys
 from pathlib import Path
 
 import pytest
-import timm
-import torch
-from made_images import COLORS, folder_of_images, taught
+from command_line import diptych
+from made_images import two_checkpoints
 from PIL import Image
-from safetensors.torch import save_file
 
 from diptych import rsvc
-from diptych.cli import app as cli
-from diptych.embed import load_model, open_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of images, and a checkpoint of each model."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("files")
-    images = open_images(folder_of_images(root / "images", 5))
-    for name in ("test_resnet", "test_vit"):
-        torch.manual_seed(0)
-        module = timm.create_model(name, num_classes=len(COLORS)).eval()
-        taught(load_model(module, name=name), images)
-        save_file(module.state_dict(), root / f"{name}.safetensors")
-    return root
-
-
 def layers(files: Path, *arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    command: list[object] = ["diptych", "rsvc", "layers", "--images", files / "images"]
-    for side, name in ((1, "test_resnet"), (2, "test_vit")):
-        command += [f"--model-{side}", f"timm:{name}", f"--checkpoint-{side}", files / f"{name}.safetensors"]
-    monkeypatch.setattr(sys, "argv", [str(each) for each in (*command, *arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
+    """Run the command on both models; later options stand in for earlier ones."""
+    return diptych("rsvc", "layers", *two_checkpoints(files), *arguments, monkeypatch=monkeypatch)
 
 
 def test_from_checkpoints_to_a_figure(
@@ -51,7 +25,7 @@ def test_from_checkpoints_to_a_figure(
     arguments += ["--layers-2", "norm"]
     assert layers(files, *arguments, monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
-    assert "1 classes compared, 0 skipped; all 20 images were read" in printed
+    assert "1 classes compared, 0 skipped; all 32 images were read" in printed
     assert "4 layers of timm:test_resnet by 2 of timm:test_vit: 8 pairs" in printed
     assert "The most similar layer of each" in printed
     assert f"Results: {out}" in printed

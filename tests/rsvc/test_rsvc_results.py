@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas
@@ -135,6 +136,22 @@ def test_the_frame_has_a_row_for_each_concept(result, tmp_path) -> None:
     back = pandas.read_csv(tmp_path / "frame.csv", dtype={"network": str})
     # The last digit may go: pandas 2 reads numbers to 1e-15.
     pandas.testing.assert_frame_equal(back, frame, rtol=1e-14)
+
+
+def test_names_with_undecodable_bytes_can_be_written(result, tmp_path) -> None:
+    odd = replace(result, names=("caf\udce9", "caf\udcea"))
+    for frame, rows in ((odd.to_frame(), 3), (odd.replacement, 3)):
+        assert (frame["network"] == "caf\\udce9").sum() == rows
+        frame.to_csv(tmp_path / "f.csv", index=False)
+        assert pandas.read_csv(tmp_path / "f.csv")["network"].tolist() == frame["network"].tolist()
+    pytest.importorskip("pyarrow")
+    odd.to_frame().to_parquet(tmp_path / "f.parquet")
+    assert set(pandas.read_parquet(tmp_path / "f.parquet")["network"]) == {"caf\\udce9", "caf\\udcea"}
+
+
+def test_scores_are_the_numbers_of_each_concept(result) -> None:
+    for each in fields(result.scores):
+        assert getattr(result.scores, each.name) is getattr(result, each.name)
 
 
 def test_the_replacement_frame(result) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pandas
 import pytest
 import torch
-from made_images import COLORS, folder_of_images, pixels, small_model, taught, two_models
+from made_images import COLORS, folder_of_images, pixels, small_model, taught
 from PIL import Image
 
 from diptych import rsvc
@@ -44,16 +44,6 @@ def in_pairs() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("diptych.rsvc.run_classes._TOGETHER", 2)
         yield
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of_images(tmp_path_factory.mktemp("images") / "folder", 14)
-
-
-@pytest.fixture(scope="module")
-def models(images: Path) -> tuple[ImageModel, ImageModel]:
-    return two_models(images)
 
 
 @pytest.fixture(scope="module")

@@ -1,52 +1,20 @@
 """``diptych rsvc run`` on two of timm's smallest models, their classifiers fitted to a folder of images."""
 
 import re
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
-import timm
 import torch
 from chat_server import Reply, Server
-from made_images import COLORS, folder_of_images, taught
-from safetensors.torch import save_file
+from command_line import diptych
+from made_images import two_checkpoints
 
 from diptych import rsvc
-from diptych.cli import app as cli
-from diptych.embed import load_model, open_images
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of images, and a checkpoint of each model."""
-    torch.set_num_threads(1)
-    root = tmp_path_factory.mktemp("files")
-    images = open_images(folder_of_images(root / "images", 8))
-    for name in ("test_resnet", "test_vit"):
-        torch.manual_seed(0)
-        module = timm.create_model(name, num_classes=len(COLORS)).eval()
-        taught(load_model(module, name=name), images)
-        save_file(module.state_dict(), root / f"{name}.safetensors")
-    return root
-
-
-def run(*arguments: object, monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run the command line in this process; returns its exit status."""
-    monkeypatch.setattr(sys, "argv", ["diptych", "rsvc", "run", *map(str, arguments)])
-    monkeypatch.setenv("COLUMNS", "200")
-    with pytest.raises(SystemExit) as leaving:
-        cli.main()
-    return int(leaving.value.code or 0)
-
-
-def models(files: Path) -> list[object]:
-    return [
-        *("--model-1", "timm:test_resnet", "--checkpoint-1", files / "test_resnet.safetensors"),
-        *("--model-2", "timm:test_vit", "--checkpoint-2", files / "test_vit.safetensors"),
-        *("--images", files / "images"),
-    ]
+run = partial(diptych, "rsvc", "run")
 
 
 def test_from_checkpoints_to_tables(
@@ -57,7 +25,7 @@ def test_from_checkpoints_to_tables(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     out = tmp_path / "out"
-    arguments = [*models(files), "--out", out, "--k", 3, "--classes", "0,2", "--classes", "3-grey"]
+    arguments = [*two_checkpoints(files), "--out", out, "--k", 3, "--classes", "0,2", "--classes", "3-grey"]
     assert run(*arguments, "--resume", monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
     assert "3 classes compared, 0 skipped; all 32 images were read" in printed
@@ -107,7 +75,7 @@ def test_options_reach_the_run(files: Path, tmp_path: Path, monkeypatch: pytest.
     options += ["--eval-images-per-class", 6, "--conventions", "published-code", "--seed", 4]
     options += ["--device", "cpu", "--precision", "bfloat16", "--batch-size", 7, "--format", "parquet"]
     options += ["--cache", tmp_path / "cache", "--classes", "a, b"]
-    assert run(*models(files), "--out", tmp_path / "out", *options, monkeypatch=monkeypatch) == 2
+    assert run(*two_checkpoints(files), "--out", tmp_path / "out", *options, monkeypatch=monkeypatch) == 2
     assert seen == {
         "models": ["timm:test_resnet", "timm:test_vit"],
         "out": tmp_path / "out",
@@ -148,7 +116,7 @@ def test_what_is_not_there_is_one_line_and_status_2(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    assert run(*models(files), *change, "--out", tmp_path / "out", monkeypatch=monkeypatch) == 2
+    assert run(*two_checkpoints(files), *change, "--out", tmp_path / "out", monkeypatch=monkeypatch) == 2
     told = capsys.readouterr().err
     assert message in told
     assert told.startswith("error: ")

@@ -1,14 +1,18 @@
-"""What a run refuses, and that it leaves the folder to another try."""
+"""Names that tables cannot hold; what a run refuses, and that it leaves the folder to another try."""
 
+import os
+import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 import torch
-from made_images import folder_of_images, small_model, two_models
+from made_images import small_model
 
-from diptych import rsvc
+from diptych import report, rsvc
 from diptych.embed import ImageModel
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -16,14 +20,28 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 OPTIONS: dict[str, Any] = {"images_per_class": 8, "eval_images_per_class": 5, "k": 4, "progress": False}
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return folder_of_images(tmp_path_factory.mktemp("images") / "folder", 14)
-
-
-@pytest.fixture(scope="module")
-def models(images: Path) -> tuple[ImageModel, ImageModel]:
-    return two_models(images)
+def test_names_with_undecodable_bytes(
+    images: Path, models: tuple[ImageModel, ImageModel], tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd"
+    shutil.copytree(images, odd)
+    name = os.fsdecode(b"1-caf\xe9")
+    (odd / "1-green").rename(odd / name)
+    (odd / name / os.fsdecode(b"\xe9.png")).write_bytes(b"no picture")
+    named = replace(models[0], name="\udce9"), models[1]
+    found = rsvc.run(*named, odd, out=tmp_path / "out", classes=[0, name], table_format="parquet", **OPTIONS)
+    assert list(found) == ["0-red", "1-caf\\udce9"]
+    assert found["1-caf\\udce9"].names == found.names == ("\\udce9", "small-32-48")
+    assert list(found.unreadable) == [f"{name}/\udce9.png"]
+    assert set(found.least_expressed(1)["network"]) == set(found.names)
+    tables = (
+        pandas.read_csv(tmp_path / "out" / "concepts.csv"),
+        pandas.read_parquet(tmp_path / "out" / "concepts.parquet"),
+    )
+    for table in tables:
+        assert set(table["class_name"]) == set(found)
+    page = report.write(found, tmp_path / "page", progress=False) / "index.html"
+    assert "1-caf\\udce9" in page.read_text("utf-8")
 
 
 def test_parquet_without_pyarrow_is_refused_before_the_work(

@@ -94,7 +94,9 @@ def test_without_images_or_store_the_numbers_remain(run: rsvc.RunResult, tmp_pat
     again = rsvc.RunResult.load(moved)
     assert again.stores is not None
     assert all(store.is_relative_to(moved) for store in again.stores)
+    assert again.stored
     shutil.rmtree(moved / "activations")
+    assert not again.stored
     assert again.activations(again["0-red"]) is None
     page = page_of(report.write_rsvc_run(again, tmp_path / "page", progress=False))
     assert re.search(r'<figure class="tile"[^>]*><span', page)

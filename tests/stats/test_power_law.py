@@ -1,9 +1,11 @@
 """Power laws, plain and with a kink."""
 
+import sys
+
 import numpy as np
 import pytest
 import torch
-from scipy.stats import linregress, t
+from scipy.stats import f, linregress, t
 
 from diptych.stats import broken_power_law, power_law
 
@@ -74,6 +76,32 @@ def test_no_kink_fits_better_than_the_one_found() -> None:
     for kink in np.linspace(np.log(2), np.log(29), 400):
         design = np.column_stack([np.ones_like(u), np.minimum(u - kink, 0), np.maximum(u - kink, 0)])
         assert np.linalg.lstsq(design, v, rcond=None)[1][0] >= rest * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_kinks_interval_holds_what_an_f_test_allows(seed) -> None:
+    x = np.arange(1.0, 10.0)
+    y = noisy(bent(x, 4, 1.5, 0.3), seed, 0.05)
+    law = broken_power_law(x, y)
+    u, v = np.log(x), np.log(y)
+
+    def rest(kink: float) -> float:
+        design = np.column_stack([np.ones_like(u), np.minimum(u - kink, 0), np.maximum(u - kink, 0)])
+        return float(((v - design @ np.linalg.lstsq(design, v, rcond=None)[0]) ** 2).sum())
+
+    kinks = np.linspace(u[1], u[-2], 4000)
+    rests = np.array([rest(kink) for kink in kinks])
+    allowed = np.exp(kinks[rests <= rests.min() * (1 + f.ppf(0.95, 1, 5) / 5)])
+    # One step of these 4000, of log(8 / 2).
+    assert law.kink_interval == pytest.approx((allowed.min(), allowed.max()), rel=np.log(4) / 3999)
+    assert allowed.max() / allowed.min() > 1.1
+
+
+def test_blocks_change_nothing(monkeypatch) -> None:
+    y = noisy(bent(X), 4)
+    law = broken_power_law(X, y)
+    monkeypatch.setattr(sys.modules[broken_power_law.__module__], "_BLOCK", 100)
+    assert broken_power_law(X, y) == law
 
 
 def test_without_a_kink_its_place_is_open() -> None:

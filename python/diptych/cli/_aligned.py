@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from diptych.cli._report import check_report
+from diptych.cli._report import check_report, say
 
 _SHOWN = 3
 _COLUMNS = ("CKA", "BSR A", "BSR B", "raw BSR A", "raw BSR B")
@@ -44,7 +44,7 @@ def check_reports(out: Path, aligns: Sequence[str], overwrite: bool) -> None:
 def announce(align: str, results: Mapping[str, Any]) -> None:
     """Say which of several comparisons is told next."""
     if len(results) > 1:
-        Console().print(f"\nAlignment {align}", markup=False, highlight=False)
+        say(f"\nAlignment {align}")
 
 
 def print_alignments(results: Mapping[str, Any]) -> None:

@@ -43,10 +43,15 @@ def repeat_command() -> str:
     return shlex.join(["diptych", *sys.argv[1:]])
 
 
+def say(text: str, *, stderr: bool = False) -> None:
+    """Print text as it is: names in it are no markup, and lines are not broken where the terminal ends."""
+    Console(stderr=stderr).print(text, markup=False, highlight=False, soft_wrap=True)
+
+
 def print_notes(notes: Iterable[str]) -> None:
     """Say on stderr what was left out."""
     for note in notes:
-        Console(stderr=True).print(note, markup=False, highlight=False, soft_wrap=True)
+        say(note, stderr=True)
 
 
 def print_profile(result: Any) -> None:
@@ -62,8 +67,6 @@ def write_report(result: Any, out: Path, **options: Any) -> None:
     """Print the summary, write the report and say where it is."""
     from diptych import report
 
-    console = Console()
-    console.print(result.summary(), markup=False, highlight=False)
+    say(result.summary())
     written = report.write(result, out, command=repeat_command(), **options)
-    page = written / "index.html"
-    console.print(f"\nReport: {page}", markup=False, highlight=False, soft_wrap=True)
+    say(f"\nReport: {written / 'index.html'}")

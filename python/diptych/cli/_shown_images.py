@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diptych.cli._options import LayoutName
+
 
 @dataclass(frozen=True)
 class Shown:
     """The options about the images that models are shown."""
 
-    layout: str
+    layout: LayoutName
     classes: list[str] | None
     per_class: int | None
     seed: int
@@ -24,7 +26,7 @@ class Shown:
         from diptych.embed import read_images
         from diptych.rdx.image_models import chosen_images
 
-        images = read_images(folder, layout=self.layout)  # type: ignore[arg-type]
+        images = read_images(folder, layout=self.layout)
         return chosen_images(images, _wanted(self.classes), self.per_class, self.seed)
 
     def demand_none(self) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from diptych.cli._report import say
+
 if TYPE_CHECKING:
     from diptych.language import Identified
 
@@ -127,10 +129,8 @@ def _local(model: str, key_from: str | None) -> "tuple[Identified, str]":
 
 def _tell(descriptions: Iterable[Any]) -> None:
     """Say that questions got no answer; the page has the reason of each."""
-    from rich.console import Console
-
     everything = list(descriptions)
     errors = [each.error for each in everything if each.error is not None]
     if errors:
-        line = f"{len(errors)} of {len(everything)} descriptions are missing; the first: {errors[0]}"
-        Console(stderr=True).print(line, markup=False, highlight=False, soft_wrap=True)
+        count = f"{len(errors)} of {len(everything)} descriptions are missing"
+        say(f"{count}; the first: {errors[0]}", stderr=True)

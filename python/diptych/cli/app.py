@@ -1,12 +1,13 @@
 """The commands, and how their errors reach the user: in one line, without a traceback."""
 
+import io
 import os
 import sys
 
 import typer
 from rich.console import Console
 
-from diptych.cli import compare, demo, info, rdx, rsvc
+from diptych.cli import compare, demo, info, numerosity, rdx, rsvc
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -16,6 +17,7 @@ app = typer.Typer(
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("info")(info.info)
+app.add_typer(numerosity.app, name="numerosity")
 app.add_typer(rdx.app, name="rdx")
 app.add_typer(rsvc.app, name="rsvc")
 
@@ -25,6 +27,9 @@ def main() -> None:
 
     With DIPTYCH_DEBUG set in the environment errors keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # As stderr does: a name with undecodable bytes must not end a run whose work is done.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except (ValueError, TypeError, OSError, ImportError, RuntimeError, MemoryError) as error:

@@ -7,6 +7,7 @@ import typer
 
 from diptych.cli._aligned import announce, check_reports, clear_workspaces, print_alignments
 from diptych.cli._compare_inputs import Inputs, Models, from_files
+from diptych.cli._options import Device, LayoutName, Seed
 from diptych.cli._report import check_pictures, print_profile, write_report
 from diptych.cli._shown_images import Shown
 from diptych.cli._words import (
@@ -39,8 +40,7 @@ def compare(
         Literal["dino-dinov2", "clip-inat"] | None, typer.Option(help="A pair of models by name.")
     ] = None,
     layout: Annotated[
-        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
-        typer.Option(help="How the folder of the models' images is laid out."),
+        LayoutName, typer.Option(help="How the folder of the models' images is laid out.")
     ] = "folder",
     classes: Annotated[
         list[str] | None,
@@ -91,7 +91,7 @@ def compare(
     conventions: Annotated[
         Literal["default", "paper", "published-code"], typer.Option(help="How grids are chosen.")
     ] = "default",
-    seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
+    seed: Seed = 0,
     precision: Annotated[
         Literal["auto", "float32", "int8", "sampled"],
         typer.Option(help="Two float32 matrices, one byte a pair for large n, or a sample of the pairs."),
@@ -105,7 +105,7 @@ def compare(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with what the workspace holds.")] = False,
     profile: Annotated[bool, typer.Option("--profile", help="Print where the time went.")] = False,
-    device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
+    device: Device = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing report.")] = False,
     describe_url: DescribeUrl = None,
     describe_model: DescribeModel = None,

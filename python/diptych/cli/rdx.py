@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from diptych._files import atomic_path
+from diptych.cli._report import say
 
 app = typer.Typer(no_args_is_help=True, help="The experiments of the RDX study (thesis ch. 4).")
 
@@ -37,12 +37,11 @@ def mnist(
             raise FileExistsError(f"{out}: exists already; --resume, --overwrite or choose another --out")
         for folder in (*out.glob("seed-*"), out):
             Evaluation.remove(folder)
-    console = Console()
     found = Evaluation()
     for seed in range(seeds):
         part = out / f"seed-{seed}"
         if resume and Evaluation.is_saved(part):
-            console.print(f"Seed {seed}: kept from before")
+            say(f"Seed {seed}: kept from before")
         else:
             evaluate_mnist(seeds=(seed,), ablations=ablations).save(part)
         saved = Evaluation.load(part)
@@ -53,6 +52,6 @@ def mnist(
     figure = out / "mnist_bsr.png"
     with atomic_path(figure) as temporary:
         bsr_figure(asdict(row) for row in found.scores).savefig(temporary, dpi=200)
-    console.print(found.summary(), highlight=False)
+    say(found.summary())
     for path in (*written, figure):
-        console.print(f"  {path}", highlight=False, soft_wrap=True)
+        say(f"  {path}")

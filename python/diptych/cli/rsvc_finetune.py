@@ -1,12 +1,13 @@
 """``diptych rsvc finetune``: a model and a folder of images in classes, the model fine-tuned to them out."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from diptych.cli._rsvc_options import classes_given
+from diptych.cli._options import Device, LayoutName, Seed
+from diptych.cli._report import say
+from diptych.cli._rsvc_options import Classes, Precision, Pretrained, Resume, classes_given, opened
 
 
 def finetune(
@@ -14,15 +15,15 @@ def finetune(
     images: Annotated[Path, typer.Option(help="Folder of images in classes.")],
     out: Annotated[Path, typer.Option(help="Folder for the weights.")],
     layout: Annotated[
-        Literal["folder", "nabirds", "stanford-cars"],
-        typer.Option(help="How the folder is laid out; of a data set the training split is taken."),
+        LayoutName,
+        typer.Option(
+            help="How the folder is laid out; of a data set with splits, the training split is taken."
+        ),
     ] = "folder",
     frozen: Annotated[bool, typer.Option("--frozen", help="Train the classifier alone.")] = False,
     checkpoint: Annotated[Path | None, typer.Option(help="Local weights to begin with.")] = None,
-    pretrained: Annotated[bool, typer.Option(help="Without, weights are random.")] = True,
-    classes: Annotated[
-        list[str] | None, typer.Option(help="Name or number, or numbers 3,7; may be repeated; default: all.")
-    ] = None,
+    pretrained: Pretrained = True,
+    classes: Classes = None,
     validation: Annotated[
         Path | None, typer.Option(help="Folder of images in the same classes; of a data set its test split.")
     ] = None,
@@ -44,27 +45,26 @@ def finetune(
     label_smoothing: Annotated[float, typer.Option(help="Spread over all classes.")] = 0.0,
     crop_area: Annotated[float, typer.Option(help="Least share of an image that is shown.")] = 0.25,
     flip: Annotated[bool, typer.Option(help="Mirror images at random.")] = True,
-    seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
-    device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
-    precision: Annotated[
-        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the forward passes.")
-    ] = "float32",
+    seed: Seed = 0,
+    device: Device = None,
+    precision: Precision = "float32",
     batch_size: Annotated[int, typer.Option(help="Images in a step.")] = 64,
     workers: Annotated[int | None, typer.Option(help="Threads that read images; default: up to 4.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+    resume: Resume = False,
 ) -> None:
     """Give a model a classifier for the classes of a folder, and train it, or all of the model's weights."""
     from diptych import rsvc
-    from diptych.embed import load_model, read_images
+    from diptych.embed import load_model
+    from diptych.embed.layouts import SPLIT_LAYOUTS
 
-    held = None
+    has_splits, held = layout in SPLIT_LAYOUTS, None
     if validation is not None:
-        held = read_images(validation)
-    elif validate and layout != "folder":
-        held = read_images(images, layout=layout, split="test")
+        held = opened(validation, "folder")
+    elif validate and has_splits:
+        held = opened(images, layout, "test")
     found = rsvc.finetune(
         load_model(model, checkpoint=checkpoint, pretrained=pretrained),
-        read_images(images, layout=layout, split="all" if layout == "folder" else "train"),
+        opened(images, layout, "train" if has_splits else "all"),
         out=out,
         frozen=frozen,
         classes=classes_given(classes),
@@ -83,6 +83,5 @@ def finetune(
         workers=workers,
         resume=resume,
     )
-    console = Console(soft_wrap=True)
-    console.print(found.summary(), markup=False, highlight=False)
-    console.print(f"\nWeights: {found.weights}", markup=False, highlight=False)
+    say(found.summary())
+    say(f"\nWeights: {found.weights}")

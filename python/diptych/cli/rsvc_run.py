@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli._report import check_report, print_notes, repeat_command
-from diptych.cli._rsvc_options import classes_given
+from diptych.cli import _rsvc_options as options
+from diptych.cli._options import Device, Seed
+from diptych.cli._report import check_report, repeat_command, say
 from diptych.cli._words import (
     DescribeCache,
     DescribeKeyFrom,
@@ -26,25 +27,18 @@ _REPORT = "report"
 
 
 def run(
-    model_1: Annotated[str, typer.Option(help="timm:NAME.")],
-    model_2: Annotated[str, typer.Option(help="timm:NAME, with the same classes.")],
-    images: Annotated[Path, typer.Option(help="Folder of images.")],
-    out: Annotated[Path, typer.Option(help="Folder for the results.")],
-    layout: Annotated[
-        Literal["folder", "inaturalist", "nabirds", "stanford-cars"],
-        typer.Option(help="How the folder is laid out."),
-    ] = "folder",
-    split: Annotated[
-        Literal["all", "train", "test"], typer.Option(help="Of a data set that has it.")
-    ] = "all",
-    checkpoint_1: Annotated[Path | None, typer.Option(help="Local weights of model 1.")] = None,
-    checkpoint_2: Annotated[Path | None, typer.Option(help="Local weights of model 2.")] = None,
-    pretrained: Annotated[bool, typer.Option(help="Without, weights are random.")] = True,
+    model_1: options.Model1,
+    model_2: options.Model2,
+    images: options.Images,
+    out: options.Out,
+    layout: options.Layout = "folder",
+    split: options.Split = "all",
+    checkpoint_1: options.Checkpoint1 = None,
+    checkpoint_2: options.Checkpoint2 = None,
+    pretrained: options.Pretrained = True,
     layer_1: Annotated[str, typer.Option(help="Module path, or what enters the classifier.")] = "embedding",
     layer_2: Annotated[str, typer.Option(help="The same of model 2.")] = "embedding",
-    classes: Annotated[
-        list[str] | None, typer.Option(help="Name or number, or numbers 3,7; may be repeated; default: all.")
-    ] = None,
+    classes: options.Classes = None,
     images_per_class: Annotated[int, typer.Option(help="Of each network, to extract concepts from.")] = 100,
     eval_images_per_class: Annotated[int, typer.Option(help="Of each network, to measure on.")] = 50,
     k: Annotated[int, typer.Option("--k", help="Concepts of each network and class.")] = 10,
@@ -52,19 +46,17 @@ def run(
     conventions: Annotated[
         Literal["default", "published-code"], typer.Option(help="Patches and replacement test.")
     ] = "default",
-    seed: Annotated[int, typer.Option(help="The result is the same for a seed.")] = 0,
-    device: Annotated[str | None, typer.Option(help="Where to compute, e.g. cuda.")] = None,
-    precision: Annotated[
-        Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the forward passes.")
-    ] = "float32",
-    batch_size: Annotated[int, typer.Option(help="Images in a forward pass.")] = 64,
+    seed: Seed = 0,
+    device: Device = None,
+    precision: options.Precision = "float32",
+    batch_size: options.BatchSize = 64,
     cache: Annotated[
         Path | None, typer.Option(help="Folder for activations, shared by runs; default: in --out.")
     ] = None,
     table_format: Annotated[
         Literal["csv", "parquet"], typer.Option("--format", help="parquet also writes the tables as such.")
     ] = "csv",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")] = False,
+    resume: options.Resume = False,
     report: Annotated[
         bool, typer.Option(help="Write a page that shows the concepts, to --out/report.")
     ] = True,
@@ -81,14 +73,9 @@ def run(
         # The page of an earlier start with --resume is made anew.
         check_report(out / _REPORT, overwrite=True)
     from diptych import rsvc
-    from diptych.embed import load_model, read_images
 
-    source = read_images(images, layout=layout, split=split)
-    print_notes(source.notes)
-    first, second = (
-        load_model(name, checkpoint=checkpoint, pretrained=pretrained)
-        for name, checkpoint in ((model_1, checkpoint_1), (model_2, checkpoint_2))
-    )
+    source = options.opened(images, layout, split)
+    first, second = options.loaded((model_1, model_2), (checkpoint_1, checkpoint_2), pretrained)
     result = rsvc.run(
         first,
         second,
@@ -96,7 +83,7 @@ def run(
         out=out,
         layer_1=layer_1,
         layer_2=layer_2,
-        classes=classes_given(classes),
+        classes=options.classes_given(classes),
         images_per_class=images_per_class,
         eval_images_per_class=eval_images_per_class,
         k=k,
@@ -110,11 +97,10 @@ def run(
         resume=resume,
         table_format=table_format,
     )
-    console = Console()
-    console.print(result.summary(), markup=False, highlight=False)
+    say(result.summary())
     if len(result):
-        console.print(_table(result))
-    console.print(f"\nResults: {out}", markup=False, highlight=False, soft_wrap=True)
+        Console().print(_table(result))
+    say(f"\nResults: {out}")
     if report and len(result):
         _write_page(result, out / _REPORT, source, first, asked)
 
@@ -127,8 +113,7 @@ def _write_page(result: Any, folder: Path, images: Any, model: Any, asked: Descr
     written = write_rsvc_run(
         result, folder, images=images, model=model, command=repeat_command(), overwrite=True, **said
     )
-    page = written / "index.html"
-    Console().print(f"Report: {page}", markup=False, highlight=False, soft_wrap=True)
+    say(f"Report: {written / 'index.html'}")
 
 
 def _table(result: Any) -> Table:

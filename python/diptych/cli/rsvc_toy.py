@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from diptych._files import atomic_path
+from diptych.cli._report import say
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -55,9 +55,8 @@ def toy(
             tables.save(out)
         _save(variation_similarity(tables.variations), out / "rsvc_variations.png", 150)
         lines.append(variation_summary(tables.variations))
-    console = Console(soft_wrap=True)
-    console.print("\n\n".join(lines), markup=False, highlight=False)
-    console.print(f"\nTables and figures: {out}", markup=False, highlight=False)
+    say("\n\n".join(lines))
+    say(f"\nTables and figures: {out}")
 
 
 def _settings(depths: list[int], epochs: list[int], digit: int, per_digit: int) -> list["ToySettings"]:

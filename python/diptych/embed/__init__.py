@@ -9,7 +9,8 @@ from diptych.embed.embedding import StoredEmbedding, open_embedding
 from diptych.embed.files import load_embedding, load_embeddings, save_embeddings
 from diptych.embed.fingerprint import fingerprint
 from diptych.embed.ids import find_ids, load_ids
-from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, check_images, open_images
+from diptych.embed.image_sources import open_images
+from diptych.embed.images import ImageSet, Unreadable, UnreadableImageError, check_images
 from diptych.embed.inaturalist import Observation, inaturalist_observations, read_inaturalist
 from diptych.embed.inaturalist_2021 import read_inaturalist_2021
 from diptych.embed.layers import layer_names, layer_set

@@ -7,6 +7,7 @@ _NEEDED = {
     "models": "diptych.embed needs {} for images and models",
     "language": "diptych.language needs {}",
     "language-local": "diptych.language.LocalChatModel needs {}",
+    "numerosity": "diptych.numerosity needs {}",
 }
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from diptych._files import atomic_path
 from diptych._progress import Stages
+from diptych._text import storable
 
 _ABOUT = "about.json"
 _STATE = "state.json"
@@ -268,4 +269,4 @@ def _file_name(name: str) -> str:
     safe = re.sub(r"[^A-Za-z0-9_.-]", "-", name)
     if safe == name and not name.startswith("."):
         return name
-    return f"{safe.lstrip('.')}-{hashlib.blake2b(name.encode(), digest_size=3).hexdigest()}"
+    return f"{safe.lstrip('.')}-{hashlib.blake2b(storable(name).encode(), digest_size=3).hexdigest()}"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from diptych.embed.activation_store import ActivationStore, Entry
 from diptych.embed.embedding import StoredEmbedding, open_embedding
 from diptych.embed.forward import Job, compute
-from diptych.embed.images import ImagesLike, Unreadable, open_images
+from diptych.embed.image_sources import open_images
+from diptych.embed.images import ImagesLike, Unreadable
 from diptych.embed.layers import LOGITS, LayersLike, resolve_layers
 from diptych.embed.models import ImageModel, load_model
 from diptych.embed.patches import PatchGrid
@@ -248,11 +249,10 @@ def moved(model: ImageModel, device: str | torch.device | None) -> torch.device:
     Raises:
         ValueError: There is no such device.
     """
-    if device is not None:
-        try:
-            model.module.to(device)
-            return torch.empty(0, device=device).device
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(f"device: cannot compute on {device!r}: {error}") from error
-    first = next(model.module.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
+    if device is None:
+        return model.device
+    try:
+        model.module.to(device)
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device: cannot compute on {device!r}: {error}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from diptych._text import some
 from diptych.embed.stored import bytes_of
 
 _DIGEST_BYTES = 16
@@ -78,8 +79,7 @@ def load_weights(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], w
         ),
     ):
         if names:
-            more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-            problems.append(f"{said}: {', '.join(names[:_SHOWN])}{more}")
+            problems.append(f"{said}: {some(names, _SHOWN)}")
     if problems:
         raise ValueError(f"{where}: does not fit {type(module).__name__}: {'; '.join(problems)}")
     module.load_state_dict(weights)

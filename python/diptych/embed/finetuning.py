@@ -17,7 +17,7 @@ from diptych.embed.augmentation import RandomCrop
 from diptych.embed.forward import autocast
 from diptych.embed.images import ImageSet
 from diptych.embed.models import ImageModel
-from diptych.embed.new_classifier import device_of, forked_rng
+from diptych.embed.new_classifier import forked_rng
 from diptych.embed.reading import read_ahead, stacked
 from diptych.ops import _checks
 
@@ -132,7 +132,7 @@ def train_network(
         ValueError: The loss is not finite, an image cannot be read any more, preprocessed images of
             different sizes, or a damaged checkpoint.
     """
-    device, optimiser = device_of(model.module), _optimiser(model, recipe)
+    device, optimiser = model.device, _optimiser(model, recipe)
     history: list[Epoch] = []
     kept = None if saved is None else saved.load(TRAINING)
     if kept is not None:

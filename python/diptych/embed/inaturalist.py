@@ -9,8 +9,11 @@ from itertools import compress
 from pathlib import Path
 from typing import NamedTuple
 
-from diptych.embed.images import ImageSet, image_files, images_under
+from diptych._text import some
+from diptych.embed.image_sources import image_files, images_under
+from diptych.embed.images import ImageSet
 from diptych.embed.licenses import ALL_RIGHTS_RESERVED, license_name, licensed, wanted_licenses
+from diptych.ops import _checks
 
 #: The longest side of the study's pictures, the size that iNaturalist calls medium.
 LONGEST_SIDE = 500
@@ -27,7 +30,6 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 _NEEDED = ("id", "taxon")
 _PHOTO = re.compile(r"/photos/([0-9]+)")
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,8 @@ def read_inaturalist(
         ValueError: A table that cannot be read or lacks a column, an observation that comes twice, none under
             the licences, two pictures of one observation, a longest side below 1. The message names the file.
     """
-    _check_side(longest_side)
+    if longest_side is not None:
+        _checks.integer("longest_side", longest_side, 1)
     root = Path(folder)
     chosen, notes = _chosen(root, table, licenses)
     classes = sorted({each.species for each in chosen.values()})
@@ -128,15 +131,6 @@ def inaturalist_observations(
     return _chosen(Path(folder), table, licenses)[0]
 
 
-def _check_side(longest_side: int | None) -> None:
-    if longest_side is None:
-        return
-    if not isinstance(longest_side, int) or isinstance(longest_side, bool):
-        raise TypeError(f"longest_side: expected a number of pixels or None, found {longest_side!r}")
-    if longest_side < 1:
-        raise ValueError(f"longest_side: expected at least 1 pixel, found {longest_side}")
-
-
 class _Row(NamedTuple):
     seen: Observation
     photo: str  #: The photo's id, "" if unknown.
@@ -151,7 +145,7 @@ def _chosen(
     named = [row for row in rows if row.seen.species]
     notes: list[str] = []
     if len(named) < len(rows):
-        ids = _some([row.seen.id for row in rows if not row.seen.species])
+        ids = some([row.seen.id for row in rows if not row.seen.species])
         notes.append(f"{len(rows) - len(named)} of {len(rows)} observations have no species: {ids}.")
     allowed, about = licensed([row.seen.license for row in named], wanted, "observations")
     kept = list(compress(named, allowed))
@@ -166,13 +160,8 @@ def _chosen(
             "downloaded by diptych"
         )
     if missing:
-        notes.append(f"{len(missing)} of {len(kept)} pictures are not there: {_some(missing)}.")
+        notes.append(f"{len(missing)} of {len(kept)} pictures are not there: {some(missing)}.")
     return {paths[row.seen.id]: row.seen for row in kept if row.seen.id in paths}, notes
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 def _read(root: Path, table: str | os.PathLike[str] | None, wanted: Collection[str]) -> list[_Row]:

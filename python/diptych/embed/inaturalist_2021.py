@@ -7,7 +7,8 @@ from itertools import compress
 from pathlib import Path
 from typing import Any
 
-from diptych.embed.images import ImageSet, image_files
+from diptych.embed.image_sources import image_files
+from diptych.embed.images import ImageSet
 from diptych.embed.inaturalist import Observation
 from diptych.embed.licenses import OPEN_LICENSES, license_name, licensed, wanted_licenses
 

@@ -4,7 +4,8 @@ import os
 from collections.abc import Callable
 from typing import Literal, get_args
 
-from diptych.embed.images import ImageSet, open_images
+from diptych.embed.image_sources import open_images
+from diptych.embed.images import ImageSet
 from diptych.embed.inaturalist import read_inaturalist
 from diptych.embed.nabirds import read_nabirds
 from diptych.embed.splits import Split, check_split
@@ -21,6 +22,8 @@ _READERS: dict[str, Callable[..., ImageSet]] = {
     "nabirds": read_nabirds,
     "stanford-cars": read_stanford_cars,
 }
+#: The layouts of data sets that tell which images are for training and which for testing.
+SPLIT_LAYOUTS = frozenset(_READERS)
 
 
 def read_images(

@@ -60,6 +60,12 @@ class ImageModel:
                 f"prefix_tokens: expected at least 1 with class_token, found {self.prefix_tokens}"
             )
 
+    @property
+    def device(self) -> torch.device:
+        """Where the network is: where its first weight is, the CPU without any."""
+        first = next(self.module.parameters(), None)
+        return torch.device("cpu") if first is None else first.device
+
     def head(self) -> torch.nn.Linear:
         """The linear layer that makes the logits.
 

@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from diptych.embed.images import ImageSet, image_files
+from diptych.embed.image_sources import image_files
+from diptych.embed.images import ImageSet
 from diptych.embed.listed import flag, known_classes, same_ids, table
 from diptych.embed.splits import Split, check_split
 

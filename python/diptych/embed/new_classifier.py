@@ -36,7 +36,7 @@ def with_new_classifier(model: ImageModel, classes: int) -> ImageModel:
     module = copy.deepcopy(model.module)
     reset = getattr(module, "reset_classifier", None)
     if callable(reset):
-        with forked_rng(device_of(module)):
+        with forked_rng(model.device):
             reset(classes)
         path = classifier_path(module) or path
     else:
@@ -54,12 +54,6 @@ def with_new_classifier(model: ImageModel, classes: int) -> ImageModel:
         head.weight.zero_()
         head.bias.zero_()
     return made
-
-
-def device_of(module: torch.nn.Module) -> torch.device:
-    """Where a network is."""
-    first = next(module.parameters(), None)
-    return torch.device("cpu") if first is None else first.device
 
 
 def forked_rng(device: torch.device) -> AbstractContextManager[Any]:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.io import loadmat
 
-from diptych.embed.images import ImageSet, image_files
+from diptych.embed.image_sources import image_files
+from diptych.embed.images import ImageSet
 from diptych.embed.splits import Split, check_split
 
 _META, _TRAIN = "cars_meta.mat", "cars_train_annos.mat"

@@ -1,4 +1,4 @@
-"""What is done to a scene: numbers 0, 1 and 2 stand for putting, taking and shaking."""
+"""The names of the actions, in the order of their numbers."""
 
-#: The actions by their numbers.
+#: Action 0 puts objects into a scene, action 1 takes some away, action 2 shakes: only their places change.
 ACTIONS = ("put", "take", "shake")

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from diptych.numerosity.actions import ACTIONS
+from diptych.numerosity.laws import COVARIATES
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, to_tensor
 
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-#: What is measured of each scene besides its number of objects: mean gray level (0 to 1), summed area of the
-#: objects (px²) and area of their convex hull (px²).
-COVARIATES = ("mean_intensity", "summed_area", "hull_area")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +81,12 @@ def checked(
 
 
 def matrix(name: str, given: Array) -> Floats:
-    """An (n, d) matrix of finite numbers, as float64 in numpy."""
+    """An (n, d) matrix of finite numbers whose squares float64 can hold, as float64 in numpy."""
     tensor = to_tensor(name, given).detach()
     _checks.matrix(name, tensor)
-    _checks.finite(name, tensor)
-    return np.ascontiguousarray(tensor.to("cpu", torch.float64).numpy())
+    wide = tensor.to("cpu", torch.float64).contiguous()
+    _checks.squarable(name, wide)
+    return wide.numpy()
 
 
 def vector(name: str, given: Array, n: int | None = None) -> Floats:
@@ -169,6 +167,8 @@ def lawful(before: Integers, after: Integers, actions: Integers) -> None:
 
 def covariate_columns(given: Any, n: int) -> dict[str, Floats]:
     """The covariates of n items, by name, of a DataFrame or a mapping of columns."""
+    if not hasattr(given, "keys"):
+        raise TypeError(f"covariates: expected a DataFrame or a mapping, found {type(given).__name__}")
     missing = [name for name in COVARIATES if name not in given]
     if missing:
         found = ", ".join(str(name) for name in given)

@@ -33,9 +33,6 @@ DEFAULT_REFERENCE = 16
 # Relative costs of the stages, for the progress bar.
 _COSTS = {"line": 1, "islands": 2, "sweep": 30, "quantity": 8, "actions": 1, "covariates": 6}
 
-# Resamples behind the intervals of Weber fractions and of the exponent.
-_BOOTSTRAP = 200
-
 
 def analyze(
     embeddings: Array,
@@ -49,6 +46,7 @@ def analyze(
     min_cluster_size: int = 90,
     seed: int = 0,
     sweep: Sequence[int] = SWEEP,
+    bootstrap: int = 200,
     name: str = "",
     progress: bool = True,
 ) -> NumberLine:
@@ -71,8 +69,9 @@ def analyze(
             default, there is no Weber fraction and a note tells so; another count that no item has is an
             error. Counts of 3, 9, 16 and 24 objects are references besides, where items have them.
         min_cluster_size: Items of the smallest island, 2 to N.
-        seed: Of the bootstrap behind the intervals of Weber fractions and of the exponent.
+        seed: Of the bootstrap behind the intervals of Weber fractions and, over items, of the exponent.
         sweep: Smallest cluster sizes to look for islands with besides; those above N are passed over.
+        bootstrap: Resamples of the items behind these intervals; 0 for no intervals.
         name: What is analyzed, for titles.
         progress: Show a progress bar on stderr when it takes longer than two seconds.
 
@@ -99,9 +98,11 @@ def analyze(
         _checks.integer("sweep", size, 2)
     notes = _check_reference(reference, items)
     sizes = sorted({int(size) for size in sweep if size <= n})
-    chosen = Parameters(None if reference is None else int(reference), int(min_cluster_size), int(seed))
+    _checks.integer("bootstrap", bootstrap, 0)
+    at = None if reference is None else int(reference)
+    chosen = Parameters(at, int(min_cluster_size), int(seed), tuple(sizes), int(bootstrap))
     with Stages(_COSTS, enabled=progress) as stages:
-        found = _analyzed(items, chosen, sizes, stages)
+        found = _analyzed(items, chosen, stages)
     return NumberLine(
         **found,
         counts=items.counts,
@@ -129,7 +130,7 @@ def _check_reference(reference: int | None, items: Items) -> tuple[str, ...]:
     return (f"No item has {reference} objects: there is no Weber fraction at that reference.",)
 
 
-def _analyzed(items: Items, chosen: Parameters, sizes: Sequence[int], stages: Stages) -> dict[str, Any]:
+def _analyzed(items: Items, chosen: Parameters, stages: Stages) -> dict[str, Any]:
     z, counts = items.embeddings, items.counts
     stages.enter("line")
     perceived = perceived_number(z, counts)
@@ -143,7 +144,7 @@ def _analyzed(items: Items, chosen: Parameters, sizes: Sequence[int], stages: St
     stages.enter("islands")
     found["islands"] = _ordered(find_islands(z, counts, min_cluster_size=chosen.min_cluster_size), items)
     stages.enter("sweep")
-    found["sweep"] = swept(z, counts, _advancing(sizes, stages))
+    found["sweep"] = swept(z, counts, _advancing(chosen.sweep, stages))
     stages.enter("quantity")
     found["relative"] = _judged(perceived, items, chosen)
     found["absolute"] = _estimated(perceived, items, chosen)
@@ -174,17 +175,17 @@ def _advancing(sizes: Sequence[int], stages: Stages) -> Iterator[int]:
 def _judged(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> tuple[RelativeQuantity, ...]:
     wanted = {*REFERENCES, *(() if chosen.reference is None else (chosen.reference,))}
     return tuple(
-        relative_quantity(perceived, items.counts, each, bootstrap=_BOOTSTRAP, seed=chosen.seed)
+        relative_quantity(perceived, items.counts, each, bootstrap=chosen.bootstrap, seed=chosen.seed)
         for each in sorted(wanted & set(items.counts.tolist()))
     )
 
 
 def _estimated(perceived: NDArray[np.float64], items: Items, chosen: Parameters) -> AbsoluteQuantity:
     found = absolute_quantity(perceived, items.counts)
-    if found.power is None:
+    if found.power is None or chosen.bootstrap == 0:
         return found
     sampled = exponent_sampling_interval(
-        items.embeddings, items.counts, bootstrap=_BOOTSTRAP, seed=chosen.seed
+        items.embeddings, items.counts, bootstrap=chosen.bootstrap, seed=chosen.seed
     )
     return replace(found, sampling_interval=sampled)
 

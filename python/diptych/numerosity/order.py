@@ -4,7 +4,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
-from scipy.stats import kendalltau
 
 from diptych.numerosity.actions import ACTIONS
 from diptych.numerosity.inputs import Floats, Integers, action_vector, integers, pair_rows
@@ -72,9 +71,15 @@ def island_order(labels: Array, pairs: Array, actions: Array, counts: Array | No
     sequence = np.argsort(places, kind="stable")[: int(np.isfinite(places).sum())]
     agreement = float("nan")
     if number is not None and len(sequence) > 1:
-        means = [number[island == each].mean() for each in sequence]
-        agreement = float(kendalltau(np.arange(len(sequence)), means).statistic)
+        agreement = _rising(np.array([number[island == each].mean() for each in sequence]))
     return IslandOrder(sequence, places, links, agreement)
+
+
+def _rising(values: Floats) -> float:
+    """Kendall's τ (b, which allows for ties) of values and their places."""
+    signs = np.sign(values - values[:, None])[np.triu_indices(len(values), 1)]
+    untied = int(np.count_nonzero(signs))
+    return float(signs.sum() / np.sqrt(len(signs) * untied)) if untied else float("nan")
 
 
 def _places(links: Integers) -> Floats:

@@ -1,8 +1,8 @@
 """Perceived number: the distance from where nothing is seen, in units of one object."""
 
 import numpy as np
-from scipy.stats import spearmanr
 
+from diptych import ops
 from diptych.numerosity.inputs import Floats, Integers, count_vector, matrix, needs_unit, vector
 from diptych.ops import _checks
 from diptych.ops._arrays import Array
@@ -71,9 +71,8 @@ def rank_agreement(perceived: Array, counts: Array) -> float:
     number = count_vector("counts", counts, len(estimate))
     if number.min() == number.max():
         raise ValueError(f"counts: expected several numbers of objects, found {number[0]} alone")
-    if estimate.min() == estimate.max():
-        return float("nan")
-    return float(spearmanr(estimate, number).statistic)
+    columns = estimate[:, None], number[:, None].astype(np.float64)
+    return float(ops.correlation(*columns, kind="spearman", constant="nan")[0, 0])
 
 
 def share_near(perceived: Array, counts: Array, *, tolerance: float = 0.15) -> float:

@@ -38,6 +38,8 @@ class Parameters:
     reference: int | None = 16
     min_cluster_size: int = 90
     seed: int = 0
+    sweep: tuple[int, ...] = ()
+    bootstrap: int = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,7 +112,7 @@ class NumberLine:
 
     @property
     def weber_interval(self) -> tuple[float, float] | None:
-        """95 % interval of the Weber fraction, by bootstrap over items."""
+        """95 % interval of the Weber fraction, by bootstrap over items; NaN without resamples."""
         judged = self._judged()
         return None if judged is None else judged.interval
 
@@ -210,7 +212,7 @@ class NumberLine:
     def _quantity_facts(self) -> list[str]:
         means, numbers = self.absolute.mean, self.absolute.counts
         lines = [
-            f"absolute quantity: {numbers[-1]} objects are perceived as {means[-1]:.1f}; "
+            f"absolute quantity: count {numbers[-1]} is perceived as {means[-1]:.1f}; "
             f"{self.within_15_percent:.0%} of the counts are perceived within 15 %"
         ]
         if self.exponent is not None and self.exponent_interval is not None:
@@ -221,10 +223,9 @@ class NumberLine:
             )
         if self.weber_fraction is not None and self.weber_interval is not None:
             low, high = self.weber_interval
-            lines.append(
-                f"relative quantity: Weber fraction {self.weber_fraction:.3f} at {self.parameters.reference} "
-                f"(95 % interval {low:.3f} to {high:.3f})"
-            )
+            told = "" if math.isnan(low) else f" (95 % interval {low:.3f} to {high:.3f})"
+            reference = self.parameters.reference
+            lines.append(f"relative quantity: Weber fraction {self.weber_fraction:.3f} at {reference}{told}")
         return lines
 
     def save(self, path: str | os.PathLike[str], *, embeddings: bool = True) -> None:

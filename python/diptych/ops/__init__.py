@@ -5,6 +5,7 @@ import torch  # noqa: F401  (first: the C++ module shares the OpenMP runtime tha
 from diptych.ops._dispatch import last_backend
 from diptych.ops.correlation import correlation
 from diptych.ops.difference_affinity import difference_affinity
+from diptych.ops.draw_squares import draw_squares
 from diptych.ops.kmeans import KMeansResult, kmeans
 from diptych.ops.knn import Neighbors, knn
 from diptych.ops.knn_affinity import KnnAffinity, knn_affinity
@@ -18,11 +19,13 @@ from diptych.ops.nnls import NnlsFit, nnls
 from diptych.ops.packed_affinity import PackedAffinity, PackedDirection
 from diptych.ops.packed_shard import PackedShard
 from diptych.ops.pairwise_distances import pairwise_distances
+from diptych.ops.place_squares import place_squares
 from diptych.ops.rbf_cka import rbf_cka
 from diptych.ops.sampled_affinity import SampledAffinity, SampledDirection
 from diptych.ops.sampled_shard import SampledShard
 from diptych.ops.spectral_clusters import normalized_cut, spectral_clusters
 from diptych.ops.spectral_embedding import SpectralEmbedding, spectral_embedding
+from diptych.ops.square_covariates import square_covariates
 
 __all__ = [
     "KMeansResult",
@@ -40,6 +43,7 @@ __all__ = [
     "SpectralEmbedding",
     "correlation",
     "difference_affinity",
+    "draw_squares",
     "kmeans",
     "knn",
     "knn_affinity",
@@ -53,7 +57,9 @@ __all__ = [
     "nnls",
     "normalized_cut",
     "pairwise_distances",
+    "place_squares",
     "rbf_cka",
     "spectral_clusters",
     "spectral_embedding",
+    "square_covariates",
 ]

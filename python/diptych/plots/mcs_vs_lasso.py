@@ -8,19 +8,20 @@ from numpy.typing import NDArray
 
 from diptych.plots.canvas import bare, blank
 from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, network_names, short
-from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.results import RSVCResult, Scored
 
 _FIELDS: dict[Side, tuple[str, str]] = {"a": ("mcs_1", "cmcs_2to1"), "b": ("mcs_2", "cmcs_1to2")}
 
 
-def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
+def mcs_vs_lasso(results: RSVCResult | Iterable[Scored]) -> Figure:
     """Draw CMCS, by regression, over MCS, the correlation with the best match (thesis fig. 3.7).
 
     Above the diagonal a concept can be told from the other network's activations although no single concept
     of it is alike. Dead concepts are left out; the mean of each network is a cross.
 
     Args:
-        results: A comparison, or those of many classes of the same two networks.
+        results: A comparison, or those of many classes of the same two networks, of which ``scores`` are
+            enough.
 
     Raises:
         ValueError: No concept is defined in both ways.
@@ -61,7 +62,7 @@ def mcs_vs_lasso(results: RSVCResult | Iterable[RSVCResult]) -> Figure:
     return figure
 
 
-def _gathered(results: Iterable[RSVCResult]) -> tuple[tuple[str, str], dict[Side, NDArray[np.float64]]]:
+def _gathered(results: Iterable[Scored]) -> tuple[tuple[str, str], dict[Side, NDArray[np.float64]]]:
     """The networks' names, and (2, n) MCS and CMCS of the concepts of each; results may come one by one."""
     names = "", ""
     parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}

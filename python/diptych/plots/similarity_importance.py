@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 
 from diptych.plots.canvas import bare, blank, numbers
 from diptych.plots.style import ACCENTS, INK, QUIET, SIDES, Side, check_side, network_names, short
-from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.results import RSVCResult, Scored
 
 KINDS = {"cmcs": "Cross-model concept similarity (CMCS)", "smcs": "Same-model concept similarity (SMCS)"}
 
@@ -34,14 +34,15 @@ class _Panel(NamedTuple):
     importance: NDArray[np.float64]
 
 
-def similarity_importance(results: RSVCResult | Iterable[RSVCResult], *, similarity: str = "cmcs") -> Figure:
+def similarity_importance(results: RSVCResult | Iterable[Scored], *, similarity: str = "cmcs") -> Figure:
     """Draw the importance of every concept over its similarity, a panel per network (thesis figs 3.3, 3.15).
 
     Below 40 concepts each is a dot; of more the density is shaded below the dots: a histogram smoothed by a
     Gaussian of 3.5 % of each axis. Dead concepts are left out.
 
     Args:
-        results: A comparison, or those of many classes of the same two networks.
+        results: A comparison, or those of many classes of the same two networks, of which ``scores`` are
+            enough.
         similarity: ``"cmcs"``, as predicted by the other network, or ``"smcs"``, by the concept's own.
 
     Raises:
@@ -95,7 +96,7 @@ def density_panel(ax: Axes, x: Any, y: Any, side: str) -> None:
     bare(ax)
 
 
-def _gathered(results: Iterable[RSVCResult], kind: str) -> list[_Panel]:
+def _gathered(results: Iterable[Scored], kind: str) -> list[_Panel]:
     """The living concepts of each network that has any; results may come one by one."""
     names = "", ""
     parts: dict[Side, list[NDArray[np.float64]]] = {"a": [], "b": []}

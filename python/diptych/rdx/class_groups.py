@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from diptych._text import some
 from diptych.embed.images import ImageSet
 from diptych.ops import _checks
 
@@ -138,14 +139,14 @@ def _wanted(classes: Sequence[str], group: str | ClassGroup | Sequence[str]) -> 
 def _synset(classes: Sequence[str], synset: str, name: str) -> _Wanted:
     numbers = [number for number, each in enumerate(classes) if _keys(each) & {synset, _plain(name)}]
     if not numbers:
-        raise ValueError(f"classes: the images have no {synset} ({name}), but {_some(classes)}")
+        raise ValueError(f"classes: the images have no {synset} ({name}), but {some(classes)}")
     return _Wanted(name, numbers)
 
 
 def _species(classes: Sequence[str], genus: str) -> list[_Wanted]:
     found = _of_genus(classes, genus)
     if not found:
-        raise ValueError(f"classes: the images have no species of {genus}, but {_some(classes)}")
+        raise ValueError(f"classes: the images have no species of {genus}, but {some(classes)}")
     return found
 
 
@@ -172,7 +173,7 @@ def _named(classes: Sequence[str], name: str) -> list[_Wanted]:
     if species:
         return species
     near = difflib.get_close_matches(name, classes, _OFFERED, 0.5)
-    offered = f"the nearest are {', '.join(near)}" if near else f"there are {_some(classes)}"
+    offered = f"the nearest are {', '.join(near)}" if near else f"there are {some(classes)}"
     raise ValueError(
         f"classes: no class {name!r} among the images, {offered}; the groups are {', '.join(CLASS_GROUPS)}"
     )
@@ -189,8 +190,3 @@ def _keys(name: str) -> set[str]:
 
 def _plain(name: str) -> str:
     return " ".join(re.split(r"[\s_-]+", name.casefold())).strip()
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _OFFERED} more" if len(names) > _OFFERED else ""
-    return ", ".join(names[:_OFFERED]) + more

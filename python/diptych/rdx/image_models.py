@@ -171,8 +171,7 @@ def image_pair(
     both = np.intersect1d(first.indices, second.indices)
     read, labels = source.take(both), None
     if read.labels is not None:
-        classes = read.classes
-        labels = [str(each) if classes is None else classes[each] for each in read.labels.tolist()]
+        labels = [str(each) if read.classes is None else read.classes[each] for each in read.labels.tolist()]
     called = models[0].name, models[1].name
     if called[0] == called[1]:
         called = f"{called[0]} {layers[0]} (A)", f"{called[1]} {layers[1]} (B)"

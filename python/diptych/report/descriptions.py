@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from diptych._text import storable
 from diptych.rdx.results import RDXResult
 from diptych.rdx.words import GridDescription
 from diptych.report.folder import DESCRIPTIONS
@@ -17,6 +18,8 @@ GridDescriptions = tuple[Sequence[GridDescription], Sequence[GridDescription]]
 ConceptDescriptions = Mapping[ConceptKey, Description] | Mapping[tuple[int, Any, int], Description]
 
 _ANSWER = ("answer", "problems", "error", "model")
+# What a cell begins with that spreadsheets take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -185,8 +188,16 @@ def _answer(each: GridDescription | Description, described_by: str | None) -> li
 
 
 def _write(folder: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    # Lone surrogates, of undecodable bytes in a name or of an answer's JSON, are no text that UTF-8 can hold.
-    with open(folder / DESCRIPTIONS, "w", newline="", encoding="utf-8", errors="replace") as file:
-        writer = csv.writer(file, lineterminator="\n")
+    with open(folder / DESCRIPTIONS, "w", newline="", encoding="utf-8") as file:
+        # All text in quotes: the writer overlooks a carriage return alone, and readers end a row there.
+        writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writerow(head)
-        writer.writerows(rows)
+        writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """Text from outside as a cell: what a spreadsheet would run as a formula gets an apostrophe before it."""
+    if not isinstance(value, str):
+        return value
+    text = storable(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

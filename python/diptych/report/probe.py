@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from diptych._files import natural_key
+from diptych._text import some
 
 FOLDS = 5
 TRAIN_ITEMS = 10_000
@@ -177,9 +178,7 @@ def _thinned(train: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _listed(left_out: NDArray[np.bool_], labels: list[str]) -> str:
-    names = [labels[item] for item in np.flatnonzero(left_out)]
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+    return some(labels[item] for item in np.flatnonzero(left_out))
 
 
 def _share(hits: NDArray[np.bool_]) -> Share:

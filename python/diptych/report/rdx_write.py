@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from diptych._progress import Stages
+from diptych._text import some
 from diptych.plots.projection import Projection, project
 from diptych.rdx.results import RDXResult
 from diptych.report.descriptions import GridDescriptions, check_grids, write_grids
@@ -19,7 +20,6 @@ from diptych.report.rdx_page import Material, render
 from diptych.report.thumbnails import grid_thumbnails, make_sheets
 
 _NO_EMBEDDINGS = "The embeddings were not saved with this result: the page has no maps and no linear probes."
-_NAMED_FILES = 5
 _COSTS = {"images": 3.0, "maps": 1.0, "probes": 4.0, "figures": 3.0, "page": 1.0}
 
 
@@ -153,6 +153,5 @@ def _about_images(pictures: Images) -> list[str]:
     if not pictures.unreadable or pictures.names is None:
         return []
     failed = sorted(pictures.unreadable)
-    named = ", ".join(pictures.names[item] for item in failed[:_NAMED_FILES])
-    more = f" and {len(failed) - _NAMED_FILES} more" if len(failed) > _NAMED_FILES else ""
-    return [f"Unreadable images, shown as a grey square: {named}{more}."]
+    named = some(pictures.names[item] for item in failed)
+    return [f"Unreadable images, shown as a grey square: {named}."]

@@ -2,12 +2,17 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from diptych._text import storable
 from diptych.plots.style import SIDES, Side, network_names
-from diptych.rsvc.results import Parameters, RSVCResult
+from diptych.rsvc.results import ConceptScores, Parameters, RSVCResult
 from diptych.rsvc.shown import ConceptTable, Results, concept_table, entries, joined
+
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class Overview:
         images: Images these are of.
         notes: Notes of the results, with their class.
         seconds: Wall time per stage, summed over classes.
+        scores: What figures show of each class.
+        frames: The rows of each class in concepts.csv.
     """
 
     names: tuple[str, str]
@@ -55,10 +62,12 @@ class Overview:
     images: int = 0
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    scores: list[ConceptScores] = field(default_factory=list)
+    frames: list["pandas.DataFrame"] = field(default_factory=list)
 
 
 def overview(results: Results) -> Overview:
-    """Gather the concepts of all classes.
+    """Gather the concepts of all classes, each of which is loaded once.
 
     Raises:
         TypeError: Neither a result nor a mapping of names to results.
@@ -90,3 +99,8 @@ def _add(found: Overview, label: Hashable, result: RSVCResult) -> None:
     found.notes += [note if label is None else f"{label}: {note}" for note in result.notes]
     for stage, seconds in result.seconds.items():
         found.seconds[stage] = found.seconds.get(stage, 0.0) + seconds
+    found.scores.append(result.scores)
+    frame = result.to_frame()
+    if label is not None:
+        frame.insert(0, "class", storable(str(label)))
+    found.frames.append(frame)

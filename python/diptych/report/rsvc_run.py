@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych._text import some
 from diptych.embed import ImageModel, Seen, open_images
 from diptych.embed.images import ImagesLike
 from diptych.plots.collage import Crops
@@ -16,8 +17,6 @@ from diptych.report.rsvc_write import write_rsvc
 from diptych.rsvc.model_pair import patch_grid
 from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.run_result import RunResult
-
-_NAMED = 5
 
 
 def write_rsvc_run(
@@ -57,9 +56,7 @@ def write_rsvc_run(
     patches = None
     if images is not None and model is not None:
         patches = run_patches(result, images, model)
-    neurons = None
-    if result.stores is not None and all(store.is_file() for store in result.stores):
-        neurons = _ByClass(result, result.activations)
+    neurons = _ByClass(result, result.activations) if result.stored else None
     return write_rsvc(result, path, patches=patches, activations=neurons, notes=_notes(result), **options)
 
 
@@ -130,8 +127,7 @@ def _notes(result: RunResult) -> list[str]:
     """What the run says of itself, and what it left out."""
     found = list(result.notes)
     for left_out, what in ((result.skipped, "classes"), (result.unreadable, "images")):
-        named = [f"{name} ({why})" for name, why in list(left_out.items())[:_NAMED]]
-        if named:
-            more = f" and {len(left_out) - _NAMED:,} more" if len(left_out) > _NAMED else ""
-            found.append(f"Left out of the {what}: {'; '.join(named)}{more}.")
+        if left_out:
+            named = some((f"{name} ({why})" for name, why in left_out.items()), separator="; ")
+            found.append(f"Left out of the {what}: {named}.")
     return found

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from diptych._pictures import PatchSource
 from diptych._progress import Stages
+from diptych._tables import load_pandas
 from diptych.ops import _checks
 from diptych.plots import mcs_vs_lasso, similarity_importance
 from diptych.report.descriptions import ConceptDescriptions, check_concepts, write_concepts
@@ -20,7 +21,7 @@ from diptych.report.rsvc_concepts import Overview, overview
 from diptych.report.rsvc_page import Material, render
 from diptych.rsvc.collages import SHOWN
 from diptych.rsvc.results import RSVCResult
-from diptych.rsvc.shown import Results, check_by_class, entries
+from diptych.rsvc.shown import Results, check_by_class
 
 _COSTS = {"concepts": 2.0, "patches": 5.0, "figures": 2.0, "page": 1.0}
 # Patches are shown at most this many pixels wide and high; fewer where there are many.
@@ -51,7 +52,7 @@ def write_rsvc(
 
     Args:
         results: A comparison, or those of many classes by name; a mapping may load its results when they are
-            asked for, which is up to six times each.
+            asked for: once, and again where a concept of the class is shown.
         path: The folder to make.
         patches: Pictures of the patches that similarity was measured on, row by row of
             ``coefficients_1``: an array (m, h, w) or (m, h, w, c), uint8 or float in [0, 1], anything indexed
@@ -84,6 +85,7 @@ def write_rsvc(
     target = Path(path)
     check_target(target, overwrite)
     _checks.integer("shown", shown, 1)
+    pandas = load_pandas("write_rsvc")
     with Stages(_COSTS, enabled=progress) as stages:
         stages.enter("concepts")
         found = overview(results)
@@ -102,10 +104,12 @@ def write_rsvc(
             stages.enter("patches")
             material.cards = _cards(results, found, shown, patches, activations, stages)
             stages.enter("figures")
-            material.figures = _write_figures(folder, results, found)
+            material.figures = _write_figures(folder, found)
             material.more_figures = [(name, uri(png(each))) for name, each in (figures or {}).items()]
             stages.enter("page")
-            _write_numbers(folder, results)
+            pandas.concat(found.frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)
+            if isinstance(results, RSVCResult):
+                results.save(folder / RESULT)
             write_concepts(folder, found, said, described_by)
             (folder / PAGE).write_bytes(render(found, material))
     return target
@@ -133,31 +137,15 @@ def _cards(
     return [made[key] for key in sorted(made, key=lambda key: made[key]["numbers"]["delta_pearson"])]
 
 
-def _write_figures(folder: Path, results: Results, found: Overview) -> dict[str, str]:
+def _write_figures(folder: Path, found: Overview) -> dict[str, str]:
     """Figures about all concepts, as files and as data URIs."""
     figures: dict[str, bytes] = {}
     if any("importance" in each.columns and each.living for each in found.networks):
         for key, kind in (("importance", "cmcs"), ("own", "smcs")):
-            each = (result for _, result in entries(results))
-            figures[key] = png(similarity_importance(each, similarity=kind))
+            figures[key] = png(similarity_importance(found.scores, similarity=kind))
         (folder / IMPORTANCE).write_bytes(figures["importance"])
     # Where all concepts of the other network are dead no concept has a best match.
     if any((each.columns["mcs"] + each.columns["cmcs"] > -np.inf).any() for each in found.networks):
-        figures["mcs"] = png(mcs_vs_lasso(result for _, result in entries(results)))
+        figures["mcs"] = png(mcs_vs_lasso(found.scores))
         (folder / MCS).write_bytes(figures["mcs"])
     return {key: uri(image) for key, image in figures.items()}
-
-
-def _write_numbers(folder: Path, results: Results) -> None:
-    import pandas
-
-    frames = []
-    for label, result in entries(results):
-        frame = result.to_frame()
-        if label is None:
-            result.save(folder / RESULT)
-        else:
-            # Undecodable bytes in the name of a folder are lone surrogates, which pandas refuses.
-            frame.insert(0, "class", str(label).encode("utf-8", "replace").decode("utf-8"))
-        frames.append(frame)
-    pandas.concat(frames, ignore_index=True).to_csv(folder / CONCEPTS, index=False)

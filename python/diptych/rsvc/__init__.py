@@ -15,7 +15,7 @@ from diptych.rsvc.method import compare, compare_classes
 from diptych.rsvc.neurons import NeuronContribution, neuron_contribution
 from diptych.rsvc.regression import ConceptRegression, predict
 from diptych.rsvc.replacement import Replacement, replacement_test
-from diptych.rsvc.results import RSVCResult
+from diptych.rsvc.results import ConceptScores, RSVCResult
 from diptych.rsvc.run import run
 from diptych.rsvc.run_layers import run_layers
 from diptych.rsvc.run_result import ClassRow, RunResult
@@ -27,6 +27,7 @@ __all__ = [
     "ClassRow",
     "Collages",
     "ConceptRegression",
+    "ConceptScores",
     "Concepts",
     "Finetuned",
     "LayersClass",

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from diptych._build import versions
-from diptych._checkpoint import JOB, Checkpoint, digest
+from diptych._checkpoint import Checkpoint, digest, unless_refused
 from diptych._progress import Stages
 from diptych.embed import Activations, ImageModel, ImageSet, activations, check_images
 from diptych.embed.activations import Precision, moved
@@ -137,21 +137,14 @@ class Job:
 
 def run_in_folder(job: Job, folder: Path, resume: bool) -> Finetuned:
     """Train, keep what is finished in a folder and the result at the end; or take it from there."""
-    began = (folder / JOB).is_file()
-    saved = Checkpoint(folder, job.described(), {}, resume=resume, kind=KIND)
-    if (folder / FINETUNED).is_file():
-        if isinstance(job.recipe, Recipe):
-            job.made.module.float()
-        moved(job.made, job.device)
-        return Finetuned.load(folder, job.made)
-    try:
+    with unless_refused(folder):
+        saved = Checkpoint(folder, job.described(), {}, resume=resume, kind=KIND)
+        if (folder / FINETUNED).is_file():
+            if isinstance(job.recipe, Recipe):
+                job.made.module.float()
+            moved(job.made, job.device)
+            return Finetuned.load(folder, job.made)
         found = job.run(saved)
-    except (TypeError, ValueError):
-        # What was asked for cannot be: the folder is left to another try.
-        if not began:
-            saved.remove(TRAINING)
-            (folder / JOB).unlink()
-        raise
     found = found.save(folder)
     saved.remove(TRAINING)
     return found

@@ -9,6 +9,7 @@ import torch
 
 from diptych._build import versions
 from diptych.embed import Activations, ImageModel, ImageSet, PatchGrid, activations
+from diptych.embed.activations import moved
 from diptych.embed.checkpoints import weights_hash
 from diptych.embed.layers import LOGITS, LayersLike
 from diptych.rsvc.selection import (
@@ -47,11 +48,8 @@ class ModelPair:
 
     @property
     def device(self) -> torch.device:
-        """Where to compare: where network 1 is."""
-        if self.options["device"] is not None:
-            return torch.device(self.options["device"])
-        weight = next(self.models[0].module.parameters(), None)
-        return torch.device("cpu") if weight is None else weight.device
+        """Where to compare: where network 1 is shown images."""
+        return moved(self.models[0], self.options["device"])
 
     def described(self) -> dict[str, Any]:
         """The models, the images and the precision, as JSON can hold them."""

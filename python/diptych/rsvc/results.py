@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
 from diptych._tables import load_pandas
+from diptych._text import storable
 from diptych.rsvc.concepts import Concepts
 from diptych.rsvc.regression import ConceptRegression
 
@@ -38,6 +39,24 @@ class Parameters:
     target_2: int | None = None
     conventions: str = "default"
     seed: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ConceptScores:
+    """What is kept of a comparison where there are many: the numbers that figures show of each concept.
+
+    Attributes are those of :class:`RSVCResult`; a kilobyte, where a result has megabytes.
+    """
+
+    cmcs_1to2: Values
+    cmcs_2to1: Values
+    smcs_1: Values
+    smcs_2: Values
+    mcs_1: Values
+    mcs_2: Values
+    importance_1: Values | None
+    importance_2: Values | None
+    names: tuple[str, str]
 
 
 @dataclass(eq=False)
@@ -130,6 +149,11 @@ class RSVCResult:
     versions: dict[str, str] = field(default_factory=dict)
 
     @property
+    def scores(self) -> ConceptScores:
+        """The numbers that figures show of each concept, without all that is told of patches."""
+        return ConceptScores(**{each.name: getattr(self, each.name) for each in fields(ConceptScores)})
+
+    @property
     def replacement(self) -> "pandas.DataFrame":
         """The replacement test: network, concept and the columns of :class:`~diptych.rsvc.Replacement`.
 
@@ -137,7 +161,7 @@ class RSVCResult:
         """
         pandas = load_pandas("replacement")
         parts = [
-            pandas.DataFrame({"network": name, "concept": np.arange(len(columns["kl"])), **columns})
+            pandas.DataFrame({"network": storable(name), "concept": np.arange(len(columns["kl"])), **columns})
             for name, columns in zip(self.names, (self.replacement_1, self.replacement_2), strict=True)
             if columns
         ]
@@ -160,7 +184,7 @@ class RSVCResult:
         for name, (cross, own, importance, replacement) in zip(self.names, sides, strict=True):
             real = getattr(self, f"coefficients_{own}")
             columns = {
-                "network": name,
+                "network": storable(name),
                 "concept": np.arange(real.shape[1]),
                 "cmcs": getattr(self, f"cmcs_{cross}"),
                 "cmcs_spearman": getattr(self, f"cmcs_{cross}_spearman"),
@@ -278,3 +302,7 @@ class RSVCResult:
             seconds=meta["seconds"],
             versions=meta["versions"],
         )
+
+
+#: What figures of many classes take of each.
+Scored = RSVCResult | ConceptScores

@@ -131,6 +131,11 @@ class RunResult(Mapping[str, RSVCResult]):
         """Why classes were not compared, by name."""
         return {row.name: row.skipped for row in self.rows if row.skipped}
 
+    @property
+    def stored(self) -> bool:
+        """Whether the store of activations is still there."""
+        return self.stores is not None and all(path.is_file() for path in self.stores)
+
     def activations(self, result: RSVCResult) -> tuple[NDArray[Any], NDArray[Any]] | None:
         """Both networks' activations of the patches that a class' similarity was measured on.
 
@@ -141,7 +146,7 @@ class RunResult(Mapping[str, RSVCResult]):
             (m, d1) and (m, d2) float32, a row for each of ``result.groups``; None where the store of
             activations was removed.
         """
-        if self.stores is None or not all(path.is_file() for path in self.stores):
+        if self.stores is None or not self.stored:
             return None
         shown = np.load(self.folder / SHOWN, allow_pickle=False)
         first, second = (np.load(path, mmap_mode="r", allow_pickle=False) for path in self.stores)

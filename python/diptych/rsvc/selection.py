@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diptych._text import storable
 from diptych.embed import Activations, ImageSet
 
 #: Fewest images of a class that a network's concepts are extracted from.
@@ -38,7 +39,8 @@ class ClassImages:
 
 
 def names_apart(first: str, second: str) -> tuple[str, str]:
-    """Names of two models, told apart where they are the same."""
+    """Names of two models as tables can hold them, told apart where they are the same."""
+    first, second = storable(first), storable(second)
     return (first, second) if first != second else (f"{first} (1)", f"{second} (2)")
 
 
@@ -65,6 +67,8 @@ def predicted_classes(
 def names_of_classes(images: ImageSet, logits: int, class_names: Sequence[str] | None) -> list[str]:
     """Names of the logits: those given, those of the images' classes if there are as many, or numbers.
 
+    They are such as tables can hold; see :func:`diptych._tables.storable`.
+
     Raises:
         ValueError: Not a name for each logit, or one twice.
     """
@@ -76,7 +80,7 @@ def names_of_classes(images: ImageSet, logits: int, class_names: Sequence[str] |
     if len(set(names)) < logits:
         twice = next(name for name in names if list(names).count(name) > 1)
         raise ValueError(f"class_names: expected each once, found {twice!r} twice")
-    return list(names)
+    return [storable(str(name)) for name in names]
 
 
 def wanted_classes(
@@ -98,8 +102,8 @@ def wanted_classes(
 
 
 def _class_number(wanted: Any, names: Sequence[str]) -> int:
-    if isinstance(wanted, str) and wanted in names:
-        return list(names).index(wanted)
+    if isinstance(wanted, str) and storable(wanted) in names:
+        return list(names).index(storable(wanted))
     if isinstance(wanted, str) and wanted.isdecimal():
         wanted = int(wanted)
     if isinstance(wanted, int) and not isinstance(wanted, bool):

@@ -6,9 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize_scalar
-from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
+from scipy.optimize import brentq, minimize_scalar
+from scipy.special import fdtri, stdtrit
 
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
@@ -16,6 +15,9 @@ from diptych.stats import _vectors
 # Steps of the kink between each two neighboring values of x, and how near to the best one the search ends, in
 # log x.
 _STEPS, _CLOSE = 16, 1e-9
+
+# Residuals held at once.
+_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def power_law(x: Array, y: Array, *, level: float = 0.95) -> PowerLaw:
     center = u.mean()
     design = np.column_stack([np.ones_like(u), u - center])
     fit = _least_squares(design, v)
-    reach = float(t_distribution.ppf((1 + level) / 2, len(u) - 2))
+    reach = float(stdtrit(len(u) - 2, (1 + level) / 2))
     error = reach * math.sqrt(fit.rest / (len(u) - 2) / float(((u - center) ** 2).sum()))
     slope = float(fit.coefficients[1])
     return PowerLaw(
@@ -125,7 +127,7 @@ def broken_power_law(x: Array, y: Array, *, level: float = 0.95) -> BrokenPowerL
         The law.
 
     Complexity:
-        O(k n) time and memory, k the different values of x.
+        O(k n) time, k the different values of x; O(n) memory beyond some 100 MB.
 
     Raises:
         ValueError: Vectors of other lengths, fewer than five values of x, numbers not above 0, NaN or Inf, a
@@ -141,7 +143,7 @@ def broken_power_law(x: Array, y: Array, *, level: float = 0.95) -> BrokenPowerL
     # Moving the kink to the right lowers the law by the slope of the side a value lies on.
     jacobian = np.column_stack([design, -np.where(u < kink, before, after)])
     covariance = np.linalg.pinv(jacobian.T @ jacobian) * fit.rest / freedom
-    errors = float(t_distribution.ppf((1 + level) / 2, freedom)) * np.sqrt(np.diag(covariance))
+    errors = float(stdtrit(freedom, (1 + level) / 2)) * np.sqrt(np.diag(covariance))
     return BrokenPowerLaw(
         math.exp(scale),
         math.exp(kink),
@@ -183,10 +185,13 @@ def _grid(u: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _rests(kinks: NDArray[np.float64], u: NDArray[np.float64], v: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Sum of squared residuals for each kink, all at once."""
-    basis = np.linalg.qr(np.stack([_hinge(u, kink) for kink in kinks]))[0]  # (kinks, n, 3)
-    residuals = v - (basis @ (v @ basis)[:, :, None])[:, :, 0]
-    return (residuals**2).sum(1)
+    """Sum of squared residuals for each kink, many at once."""
+    found = []
+    for block in np.array_split(kinks, 1 + len(kinks) * len(u) // _BLOCK):
+        basis = np.linalg.qr(np.stack([_hinge(u, kink) for kink in block]))[0]  # (kinks, n, 3)
+        residuals = v - (basis @ (v @ basis)[:, :, None])[:, :, 0]
+        found.append((residuals**2).sum(1))
+    return np.concatenate(found)
 
 
 def _best_kink(u: NDArray[np.float64], v: NDArray[np.float64]) -> float:
@@ -214,10 +219,22 @@ def _kink_interval(
     u: NDArray[np.float64], v: NDArray[np.float64], kink: float, least: float, level: float
 ) -> tuple[float, float]:
     freedom = len(u) - 4
-    allowed = least * (1 + float(f_distribution.ppf(level, 1, freedom)) / freedom)
+    allowed = least * (1 + float(fdtri(1, freedom, level)) / freedom)
     grid = _grid(u)
     inside = [kink, *grid[_rests(grid, u, v) <= allowed]]
-    return math.exp(min(inside)), math.exp(max(inside))
+
+    def excess(at: float) -> float:
+        return float(_rests(np.array([at]), u, v)[0]) - allowed
+
+    ends = []
+    for end, beyond in (
+        (min(inside), grid[grid < min(inside)][-1:]),
+        (max(inside), grid[grid > max(inside)][:1]),
+    ):
+        # What is not below the limit even here, where the fit is exact, has nothing to search.
+        crossed = len(beyond) and excess(end) < 0 < excess(float(beyond[0]))
+        ends.append(math.exp(brentq(excess, end, float(beyond[0])) if crossed else end))
+    return ends[0], ends[1]
 
 
 def _logarithms(

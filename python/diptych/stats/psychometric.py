@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr, ndtr, ndtri
 
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
@@ -120,7 +120,7 @@ def _maximum(
     z: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[float, float]:
     """Offset and slope of greatest likelihood, by Newton's method with halved steps."""
-    at = np.zeros(2)
+    at = _start(z, shares, weights)
     loss = _loss(at[0] + at[1] * z, shares, weights)
     for _ in range(_MOST_STEPS):
         gradient, hessian = _derivatives(at[0] + at[1] * z, z, shares, weights)
@@ -137,6 +137,18 @@ def _maximum(
         if np.abs(step).max() <= _CLOSE * (1 + np.abs(at).max()):
             break
     return float(at[0]), float(at[1])
+
+
+def _start(
+    z: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """A line through the shares' quantiles, which weigh as they bend the likelihood; flat where it falls."""
+    inside = np.clip(shares, 0.01, 0.99)
+    weight = weights * inside * (1 - inside)
+    weight = weight / weight.sum()
+    quantiles, center = ndtri(inside), weight @ z
+    slope = (weight @ ((z - center) * quantiles)) / (weight @ (z - center) ** 2)
+    return np.array([weight @ quantiles - slope * center, slope]) if slope > 0 else np.zeros(2)
 
 
 def _loss(argument: NDArray[np.float64], shares: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

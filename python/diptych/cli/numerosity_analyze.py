@@ -1,0 +1,67 @@
+"""``diptych numerosity test`` and ``analyze``: what a trained network makes of numbers."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from diptych.cli._numerosity_options import (
+    Actions,
+    BatchSize,
+    Dataset,
+    Device,
+    Each,
+    Highest,
+    Limit,
+    MinClusterSize,
+    Overwrite,
+    Reference,
+    Seed,
+    read_net,
+    show,
+)
+from diptych.cli._report import check_report
+
+
+def examine(
+    net: Annotated[Path, typer.Argument(help="Network, or the folder that train wrote.")],
+    out: Annotated[Path, typer.Option(help="File for what it makes of the scenes, .npz.")],
+    dataset: Dataset = "B",
+    highest: Highest = 30,
+    each: Each = 150,
+    actions: Actions = 2000,
+    limit: Limit = 8,
+    seed: Seed = 0,
+    batch_size: BatchSize = 64,
+    device: Device = None,
+) -> None:
+    """Show a trained network scenes of every number, and have it name actions."""
+    if out.suffix != ".npz":
+        raise ValueError(f"--out: expected a file ending in .npz, found {out}")
+    if out.exists():
+        raise FileExistsError(f"{out}: exists already; choose another --out")
+    from diptych.numerosity import evaluate
+
+    shown = {"highest": highest, "each": each, "actions": actions, "limit": limit}
+    found = evaluate(read_net(net), dataset, **shown, seed=seed, batch_size=batch_size, device=device)
+    found.save(out)
+    right = (found.actions == found.predicted).mean()
+    told = f"{right:.1%} of {actions} actions on up to {limit} objects named rightly\n\nEvaluation: {out}"
+    Console().print(told, markup=False, highlight=False, soft_wrap=True)
+
+
+def analyze(
+    evaluation: Annotated[Path, typer.Argument(help="What test wrote.")],
+    out: Annotated[Path, typer.Option(help="Folder for the page, tables and figures.")],
+    reference: Reference = 16,
+    min_cluster_size: MinClusterSize = 90,
+    seed: Seed = 0,
+    overwrite: Overwrite = False,
+) -> None:
+    """Look for the number line in what a network made of scenes."""
+    check_report(out, overwrite=overwrite)
+    from diptych.numerosity import Evaluation
+
+    found = Evaluation.load(evaluation)
+    show(found.analyze(reference=reference, min_cluster_size=min_cluster_size, seed=seed), out)

@@ -1,0 +1,66 @@
+"""``diptych numerosity train``: a network learns to name what is done to a scene."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from diptych.cli._numerosity_options import Dataset, Device, Resume, Seed
+
+
+def train(
+    out: Annotated[Path, typer.Option(help="Folder for the network.")],
+    dataset: Dataset = "B",
+    limit: Annotated[int, typer.Option(help="Most objects in a scene.")] = 3,
+    dimension: Annotated[int, typer.Option(help="Width of the embedding, 1 to 256.")] = 2,
+    stem: Annotated[
+        Literal["imagenet", "random", "trained"] | None,
+        typer.Option(
+            help="First two convolutions; default: imagenet if its weights are at hand, else random."
+        ),
+    ] = None,
+    normalize: Annotated[bool, typer.Option("--normalize", help="Normalise pixels as for ImageNet.")] = False,
+    epochs: Annotated[int, typer.Option(help="How many.")] = 30,
+    batches: Annotated[int, typer.Option(help="Steps of an epoch.")] = 30,
+    pairs: Annotated[int, typer.Option(help="Actions of a step.")] = 180,
+    learning_rate: Annotated[float, typer.Option(help="Adam's.")] = 1e-4,
+    patience: Annotated[
+        int | None, typer.Option(help="Stop after so many epochs without a lower validation loss.")
+    ] = None,
+    seed: Seed = 0,
+    device: Device = None,
+    devices: Annotated[int, typer.Option(help="How many of them.")] = 1,
+    precision: Annotated[
+        Literal["32-true", "bf16-mixed"], typer.Option(help="Of the convolutions.")
+    ] = "32-true",
+    resume: Resume = False,
+) -> None:
+    """Train a network to name what was done between two scenes: objects put, taken or shaken."""
+    from diptych.numerosity import train as fit
+    from diptych.numerosity.train import NET
+
+    net = fit(
+        dataset,
+        limit=limit,
+        dimension=dimension,
+        stem=stem,
+        normalize=normalize,
+        epochs=epochs,
+        batches=batches,
+        pairs=pairs,
+        learning_rate=learning_rate,
+        patience=patience,
+        seed=seed,
+        device=device,
+        devices=devices,
+        precision=precision,
+        out=out,
+        resume=resume,
+    )
+    last = net.history[-1]
+    told = (
+        f"stem {net.architecture.stem}; after {last.epoch} epochs {last.validation_accuracy:.1%} of other "
+        f"actions are named rightly (loss {last.validation_loss:.4f})\n\nNetwork: {out / NET}"
+    )
+    Console().print(told, markup=False, highlight=False, soft_wrap=True)

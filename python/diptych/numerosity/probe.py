@@ -1,0 +1,208 @@
+"""Any model or embedding in: does it have a number line?"""
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diptych.numerosity.data import balanced, scenes
+from diptych.numerosity.evaluate import Evaluation, check_sizes, evaluate
+from diptych.numerosity.laws import Renderer, described
+from diptych.numerosity.models import NumberNet
+from diptych.numerosity.readout import TOO_FEW, name_actions
+from diptych.numerosity.results import NumberLine
+from diptych.ops import _checks
+from diptych.ops._arrays import Array, to_tensor
+
+if TYPE_CHECKING:
+    from diptych.embed import ImageModel, StoredEmbedding
+
+# Scenes drawn at once for an image model.
+_BLOCK = 512
+
+
+def probe(
+    model_or_embeddings: "NumberNet | ImageModel | StoredEmbedding | Array | str | os.PathLike[str]",
+    counts: Array | None = None,
+    *,
+    layer: str = "embedding",
+    dataset: str | Renderer = "B",
+    highest: int = 30,
+    each: int = 150,
+    size: int = 244,
+    taught: int = 3,
+    limit: int = 8,
+    actions: int = 2000,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> NumberLine:
+    """Look for a number line in a layer of any image model, or in any embedding of scenes.
+
+    An image model is shown scenes of 0 to ``highest`` objects. A :class:`NumberNet` names actions itself; for
+    any other network, and for embeddings, a linear classifier is taught the actions among few objects and
+    names those among more (:func:`diptych.numerosity.readout.name_actions`).
+
+    Args:
+        model_or_embeddings: A :class:`NumberNet`; a model of :func:`diptych.embed.load_model`, or a name that
+            it takes ("timm:resnet18"); or embeddings (n, d): an array, a stored one, or the path of a
+            .npy, .npz or .pt file, of a .safetensors file, or of a folder of shards.
+        counts: (n,) objects in each scene of the embeddings; for models they are made.
+        layer: Of an image model: a module path, "logits" or "embedding".
+        dataset: Scenes, as :func:`diptych.numerosity.scenes` takes them.
+        highest: Counts go from 0 to this.
+        each: Scenes of each count.
+        size: Height and width of the scenes that an image model is shown, before its own preprocessing.
+        taught: Most objects in the scenes of the actions that are taught.
+        limit: Most objects in the scenes of the actions that are named.
+        actions: How many.
+        seed: Of scenes, actions and the analysis.
+        batch_size: Scenes of a forward pass.
+        device: Where to compute; where the model is by default.
+        progress: Show bars on stderr.
+        options: Of :func:`diptych.numerosity.analyze`.
+
+    Returns:
+        The number line. Of embeddings whose counts have fewer than four scenes of 0 and of 1 it says
+        nothing of actions.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: Embeddings without counts, a model with them, or what :func:`diptych.numerosity.analyze`
+            refuses.
+        TypeError: Neither a model nor embeddings.
+    """
+    found = respond(
+        model_or_embeddings,
+        counts,
+        layer=layer,
+        dataset=dataset,
+        highest=highest,
+        each=each,
+        size=size,
+        taught=taught,
+        limit=limit,
+        actions=actions,
+        seed=seed,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
+    return found.analyze(seed=seed, **options)
+
+
+def respond(
+    model_or_embeddings: "NumberNet | ImageModel | StoredEmbedding | Array | str | os.PathLike[str]",
+    counts: Array | None = None,
+    *,
+    layer: str = "embedding",
+    dataset: str | Renderer = "B",
+    highest: int = 30,
+    each: int = 150,
+    size: int = 244,
+    taught: int = 3,
+    limit: int = 8,
+    actions: int = 2000,
+    seed: int = 0,
+    batch_size: int = 64,
+    device: str | torch.device | None = None,
+    progress: bool = True,
+) -> Evaluation:
+    """What :func:`probe` analyzes; arguments and errors are its own."""
+    from diptych.embed import ImageModel, load_model
+
+    source: Any = model_or_embeddings
+    if isinstance(source, str) and source.startswith("timm:"):
+        source = load_model(source)
+    drawn: dict[str, Any] = {"highest": highest, "each": each, "seed": seed, "batch_size": batch_size}
+    drawn |= {"device": device, "progress": progress}
+    if isinstance(source, NumberNet | ImageModel) and counts is not None:
+        raise ValueError("counts: expected none beside a model, whose scenes are made here")
+    if isinstance(source, NumberNet):
+        return evaluate(source, dataset, actions=actions, limit=limit, **drawn)
+    reading = {"taught": taught, "limit": limit, "actions": actions, "seed": seed}
+    if isinstance(source, ImageModel):
+        check_sizes(highest=highest, each=each, batch_size=batch_size, actions=actions)
+        _checks.integer("limit", limit, 1, highest)
+        shown = _shown(source, layer, dataset, size, drawn)
+        return _with_actions(*shown, reading)
+    if counts is None:
+        raise ValueError("counts: expected the number of objects in each scene of the embeddings, found none")
+    embeddings = _matrix(source)
+    numbers = to_tensor("counts", counts).cpu().numpy().astype(np.int64)
+    reading["limit"] = min(limit, _reach(numbers))
+    about = {"embeddings": str(source) if isinstance(source, str | os.PathLike) else "array"}
+    return _with_actions(embeddings, numbers, None, about, reading)
+
+
+def _with_actions(
+    embeddings: NDArray[np.float32],
+    counts: NDArray[np.int64],
+    covariates: Any,
+    about: dict[str, Any],
+    reading: dict[str, int],
+) -> Evaluation:
+    pairs = actions = predicted = None
+    if reading["limit"] >= 1:
+        pairs, actions, predicted = name_actions(embeddings, counts, **reading)
+    return Evaluation(embeddings, counts, covariates, pairs, actions, predicted, about)
+
+
+def _reach(counts: NDArray[np.int64]) -> int:
+    """The largest count up to which there are items of each to teach and to name actions with."""
+    found = np.bincount(counts[counts >= 0], minlength=1) >= TOO_FEW
+    return int(np.argmin(np.append(found, False))) - 1
+
+
+def _matrix(source: Any) -> NDArray[np.float32]:
+    from diptych.embed import StoredEmbedding, load_embedding
+
+    if isinstance(source, str | os.PathLike):
+        source = load_embedding(source)
+    elif isinstance(source, StoredEmbedding):
+        source = source.read()
+    tensor = to_tensor("model_or_embeddings", source)
+    _checks.matrix("model_or_embeddings", tensor)
+    return tensor.detach().cpu().float().numpy()
+
+
+def _shown(
+    model: "ImageModel", layer: str, dataset: str | Renderer, size: int, drawn: dict[str, Any]
+) -> tuple[NDArray[np.float32], NDArray[np.int64], Any, dict[str, Any]]:
+    """Embeddings, counts, covariates and description of scenes shown to an image model."""
+    import pandas
+
+    from diptych.embed import activations
+
+    counts = balanced(drawn["highest"], drawn["each"])
+    embeddings, covariates = [], []
+    for start in range(0, len(counts), _BLOCK):
+        block = scenes(
+            counts[start : start + _BLOCK],
+            dataset,
+            size,
+            drawn["seed"],
+            first=start,
+            dtype=torch.uint8,
+        )
+        found = activations(
+            model,
+            block.images.movedim(1, -1),
+            layer,
+            batch_size=drawn["batch_size"],
+            device=drawn["device"],
+            progress=False,
+        )
+        embeddings.append(found[layer])
+        covariates.append(block.covariates)
+    about = {
+        "model": model.name,
+        "layer": layer,
+        "dataset": described(dataset),
+        "seed": drawn["seed"],
+    }
+    return np.concatenate(embeddings), counts, pandas.concat(covariates, ignore_index=True), about

@@ -1,0 +1,166 @@
+"""The chapter's study again: networks trained, tested and analyzed, beside what the thesis found."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from diptych._checkpoint import JobFolder, check_folder, unless_refused
+from diptych._tables import write_csv
+from diptych.numerosity.claims import Claim, Run, claims
+from diptych.numerosity.evaluate import Evaluation, evaluate
+from diptych.numerosity.models import Stem
+from diptych.numerosity.results import NumberLine
+from diptych.numerosity.schedule import Precision
+from diptych.numerosity.train import train
+from diptych.ops import _checks
+
+BudgetName = Literal["small", "full"]
+
+#: The table of a study.
+CLAIMS = "claims.csv"
+
+KIND = "study of numerosity"
+
+# HDBSCAN's least cluster by data set, the thesis'.
+_MIN_CLUSTER_SIZE = {"A": 90, "B": 90, "jitter": 30, "imprecise": 50}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much is trained.
+
+    Attributes:
+        runs: The networks.
+        epochs: Of each.
+        batches: Steps of an epoch.
+        pairs: Actions of a step.
+        validation: Sequences of a validation.
+        each: Scenes of each count in a test.
+        precision: Of the convolutions in training.
+    """
+
+    runs: tuple[Run, ...]
+    epochs: int
+    batches: int
+    pairs: int = 180
+    validation: int = 3
+    each: int = 150
+    precision: Precision = "32-true"
+
+
+def _full_runs() -> Iterator[Run]:
+    for dataset in ("A", "B"):
+        yield from (Run(dataset, seed) for seed in range(30))
+        yield from (Run(dataset, 0, limit) for limit in (5, 8))
+        yield from (Run(dataset, 0, 3, dimension) for dimension in (1, 8, 16, 64, 256))
+    yield Run("jitter")
+    yield Run("imprecise")
+
+
+#: What is trained for each budget: the first takes 20 minutes on two cores, the second is for a GPU.
+BUDGETS: dict[BudgetName, Budget] = {
+    "small": Budget((Run("A"), Run("B")), epochs=8, batches=20, precision="bf16-mixed"),
+    "full": Budget(tuple(_full_runs()), epochs=30, batches=30),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """What :func:`reproduce` made.
+
+    Attributes:
+        folder: Where it lies: a folder of each run, and ``claims.csv``.
+        stem: The stem of all networks.
+        lines: The number line of each run, by name.
+        claims: The findings.
+    """
+
+    folder: Path
+    stem: Stem
+    lines: dict[str, NumberLine]
+    claims: tuple[Claim, ...]
+
+    def summary(self) -> str:
+        """The findings in plain words, a line each, and which stem was used."""
+        lines = [f"{len(self.lines)} networks on the stem {self.stem!r}"]
+        for each in self.claims:
+            found = f"{each.found:.3g}" if np.isnan(each.spread) else f"{each.found:.3g} ± {each.spread:.2g}"
+            word = "reached" if each.holds else "not reached"
+            of = f", by {each.reached} of {each.seeds} seeds" if each.seeds > 1 else ""
+            lines.append(f"{each.runs}: {each.claim}: {found}, wanted {each.wanted}: {word}{of}")
+        return "\n".join(lines)
+
+
+def reproduce(
+    out: str | os.PathLike[str],
+    *,
+    budget: BudgetName = "small",
+    stem: Stem | None = None,
+    resume: bool = False,
+    device: str | None = None,
+    progress: bool = True,
+) -> Study:
+    """Train the study's networks, test them on up to 30 objects, and set the findings beside the thesis'.
+
+    Args:
+        out: Folder for everything; made if need be.
+        budget: ``"small"``: data sets A and B, one seed of each, a fifth of the scenes; ``"full"``: 30 seeds
+            of each, limits of 5 and 8 objects, wider embeddings, jitter and imprecise actions, on the
+            thesis' 162,000 pairs each.
+        stem: As :func:`diptych.numerosity.train` takes it.
+        resume: Go on with what ``out`` holds of this very study.
+        device: As :func:`diptych.numerosity.train` takes it.
+        progress: Show bars on stderr.
+
+    Raises:
+        FileExistsError: ``out`` holds something and ``resume`` was not asked for.
+        ValueError: An unknown budget or stem, or ``out`` holds another study.
+    """
+    _checks.one_of("budget", budget, tuple(BUDGETS))
+    plan, folder = BUDGETS[budget], Path(out)
+    check_folder(folder, resume, kind=KIND, finished=CLAIMS, again="--resume", beside="")
+    lines, stems = {}, set()
+    with unless_refused(folder):
+        JobFolder(folder, {"budget": budget, "stem": stem}, {}, resume=resume, kind=KIND)
+        for run in plan.runs:
+            lines[run.name], used = _line(run, plan, folder / run.name, stem, device, progress)
+            stems.add(used)
+    (only,) = stems
+    study = Study(folder, only, lines, tuple(claims(plan.runs, lines)))
+    write_csv(folder / CLAIMS, Claim, study.claims)
+    return study
+
+
+def _line(
+    run: Run, plan: Budget, folder: Path, stem: Stem | None, device: str | None, progress: bool
+) -> tuple[NumberLine, Stem]:
+    """The number line of a run and its stem; what is done already is read."""
+    net = train(
+        run.dataset,
+        limit=run.limit,
+        dimension=run.dimension,
+        stem=stem,
+        epochs=plan.epochs,
+        batches=plan.batches,
+        pairs=plan.pairs,
+        validation=plan.validation,
+        seed=run.seed,
+        out=folder / "net",
+        resume=True,
+        device=device,
+        precision=plan.precision,
+        progress=progress,
+    )
+    tested, found = folder / "evaluation.npz", folder / "number_line.npz"
+    if not tested.is_file():
+        evaluate(net, run.dataset, each=plan.each, seed=run.seed, device=device, progress=progress).save(
+            tested
+        )
+    if not found.is_file():
+        size = _MIN_CLUSTER_SIZE[run.dataset]
+        Evaluation.load(tested).analyze(min_cluster_size=size, seed=run.seed).save(found)
+    return NumberLine.load(found), net.architecture.stem

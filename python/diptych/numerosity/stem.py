@@ -1,0 +1,52 @@
+"""The stem: AlexNet's first two convolutions, drawn or as ImageNet taught them."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from diptych.embed._extras import require
+
+
+def empty_stem() -> nn.Sequential:
+    """The layers with weights drawn from torch's generator: (n, 3, 244, 244) to (n, 192, 29, 29)."""
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, stride=4, padding=2),
+        nn.ReLU(),
+        nn.MaxPool2d(3, stride=2),
+        nn.Conv2d(64, 192, 5, padding=2),
+        nn.ReLU(),
+    )
+
+
+def imagenet_stem() -> nn.Sequential:
+    """The layers with torchvision's weights, from its cache or, failing that, from where it has them.
+
+    Raises:
+        ModuleNotFoundError: torchvision is not installed.
+        OSError: The weights are neither at hand nor to be had.
+    """
+    try:
+        weights = _weights().get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except OSError as error:
+        raise OSError(f'stem="imagenet": AlexNet\'s weights could not be had: {error}') from error
+    stem = empty_stem()
+    stem.load_state_dict({f"{i}.{kind}": weights[f"features.{i}.{kind}"] for i, kind in _CONVOLUTIONS})
+    return stem
+
+
+def imagenet_at_hand() -> bool:
+    """Whether torchvision's weights lie in torch's cache, so that nothing need be downloaded for them."""
+    try:
+        url = str(_weights().url)
+    except ModuleNotFoundError:
+        return False
+    return (Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]).is_file()
+
+
+_CONVOLUTIONS = [(layer, kind) for layer in (0, 3) for kind in ("weight", "bias")]
+
+
+def _weights() -> Any:
+    return require("torchvision.models").AlexNet_Weights.IMAGENET1K_V1
