@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from number_lines import planted
 
 from diptych import plots
+from diptych.numerosity import Run
 from diptych.numerosity.order import IslandOrder
 from diptych.plots.numerosity.action_errors import CHANCE
 from diptych.plots.numerosity.runs import main, runs_of
@@ -206,6 +207,15 @@ def test_the_main_run_of_each_data_set_is_shown(lines: Any) -> None:
     for number, name in ((11, "jitter"), (12, "imprecise")):
         assert f"\n{name}\n" in words(plots.numerosity_figure(f"appendix_7_{number}", lines))
         assert f"\n{name}\n" not in words(plots.numerosity_figure(f"appendix_7_{number}", other))
+
+
+def test_names_of_a_study_are_read_as_they_are_given(bare: Any) -> None:
+    run = Run("B", seed=12, limit=5, dimension=8)
+    (found,) = runs_of({run.name: replace(bare, embeddings=None)})
+    assert (found.dataset, found.seed, found.limit, found.dimension) == ("B", 12, 5, 8)
+    assert found.of_study
+    (loose,) = runs_of({"limit3": bare}, limit=4)
+    assert (loose.dataset, loose.seed, loose.limit, loose.dimension) == ("limit3", None, 4, 2)
 
 
 def test_scenes_are_shown_as_they_are(scenes: Any) -> None:

@@ -1,7 +1,6 @@
 """The page of a number line, and of a study, in a real browser."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -9,22 +8,12 @@ import numpy as np
 import pytest
 from number_lines import planted
 
-from diptych import report
+from diptych import numerosity, report
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 HOSTILE = '"><img src=x onerror="window.hacked = 1">'
 FEW = {"counts": (*range(6), 9), "each": 8, "min_cluster_size": 5}
-
-
-@dataclass(frozen=True)
-class Study:
-    """As a study is."""
-
-    lines: dict[str, Any]
-    stem: str = "random"
-    folder: Path = Path("study")
-    claims: tuple[Any, ...] = ()
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +25,7 @@ def line() -> Any:
 def folder(line: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report of a study of one run, with that of the run in it."""
     path = tmp_path_factory.mktemp("browser") / "report"
-    return report.write(Study({HOSTILE: line}), path, progress=False)
+    return report.write(numerosity.Study(path, "random", {HOSTILE: line}, ()), path, progress=False)
 
 
 class Visit:

@@ -2,7 +2,7 @@
 
 import base64
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,40 +217,23 @@ def test_nothing_is_left_when_writing_fails(
         report.write_number_line(bare, tmp_path / "r", progress=False)
     monkeypatch.setattr("diptych.report.numerosity_study._render", full)
     with pytest.raises(OSError, match="No space left"):
-        report.write_number_study(Study({"a": bare}), tmp_path / "s", pages=[], progress=False)
+        report.write_number_study(study_of({"a": bare}), tmp_path / "s", pages=[], progress=False)
     assert list(tmp_path.iterdir()) == []
 
 
-@dataclass(frozen=True)
-class Claim:
-    """As a study's claims are."""
-
-    claim: str = "Spearman, 0-30"
-    runs: str = "A"
-    wanted: str = ">= 0.97"
-    found: float = 0.9912
-    spread: float = float("nan")
-    seeds: int = 1
-    reached: int = 1
-    holds: bool = True
+def study_of(lines: dict[str, Any], claims: tuple[Any, ...] = (), stem: Any = "random") -> Any:
+    return numerosity.Study(Path("study"), stem, lines, claims)
 
 
-@dataclass(frozen=True)
-class Study:
-    """As a study is."""
-
-    lines: dict[str, Any]
-    claims: tuple[Any, ...] = ()
-    stem: str = "random"
-    folder: Path = Path("study")
+REACHED = numerosity.Claim("Spearman, 0-30", "A", ">= 0.97", 0.9912, float("nan"), 1, 1, True)
+MISSED = numerosity.Claim("exponent", "B", "< 1", 1.234, 0.05, 30, 4, False)
 
 
 @pytest.fixture(scope="module")
 def study(bare: Any) -> Any:
-    missed = Claim("exponent", "B", "< 1", 1.234, 0.05, 30, 4, False)
     names = ("A-limit3-d2-seed0", "A-limit3-d2-seed1", HOSTILE)
     lines = {name: replace(bare, name=name, embeddings=None) for name in names}
-    return Study(lines, (Claim(), missed))
+    return study_of(lines, (REACHED, MISSED))
 
 
 @pytest.fixture(scope="module")
@@ -289,10 +272,10 @@ def test_a_study_links_to_the_pages_of_its_main_runs(study: Any, study_folder: P
 
 def test_a_study_of_one_run_without_claims_is_replaced_by_another(study: Any, tmp_path: Path) -> None:
     (name, line), *_ = study.lines.items()
-    page = written(Study({name: line}, stem="mine"), tmp_path / "r", pages=[name])
+    page = written(study_of({name: line}, stem="mine"), tmp_path / "r", pages=[name])
     assert "One network was trained on the stem “mine”. No claim was put to the test." in read(page)
     assert not (tmp_path / "r" / "claims.csv").exists()
-    again = Study({name: line}, (Claim(),))
+    again = study_of({name: line}, (REACHED,))
     assert "All claims of the thesis are reached." in read(
         written(again, tmp_path / "r", pages=[], overwrite=True, command="diptych numerosity reproduce")
     )
@@ -307,18 +290,21 @@ def test_a_study_of_one_run_without_claims_is_replaced_by_another(study: Any, tm
         (lambda p, line: report.write(line, p, limit=0), ValueError, "limit: expected"),
         (lambda p, line: report.write(line, p, scenes=[1]), TypeError, "scenes: expected images by name"),
         (lambda p, line: report.write(line, p, scenes={"a": []}), ValueError, "scenes: expected images of"),
-        (lambda p, line: report.write_number_study(1, p), TypeError, "study: expected a study of numerosity"),
-        (lambda p, line: report.write(Study({}), p), ValueError, "lines: expected at least one number line"),
-        (lambda p, line: report.write(Study({"a": 1}), p), TypeError, "lines: expected a NumberLine as 'a'"),
+        (lambda p, line: report.write_number_study(1, p), TypeError, "study: expected a Study, found int"),
         (
-            lambda p, line: report.write(Study({"a": line}), p, pages=["b"]),
+            lambda p, line: report.write(study_of({}), p),
             ValueError,
-            "pages: expected names of runs, found 'b'",
+            "lines: expected at least one number line",
         ),
         (
-            lambda p, line: report.write(Study({"a": line}, ("yes",)), p),
+            lambda p, line: report.write(study_of({"a": 1}), p),
             TypeError,
-            "claims that are dataclasses with claim, runs, wanted, .* found str without claim",
+            "lines: expected a NumberLine as 'a'",
+        ),
+        (
+            lambda p, line: report.write(study_of({"a": line}), p, pages=["b"]),
+            ValueError,
+            "pages: expected names of runs, found 'b'",
         ),
     ],
 )

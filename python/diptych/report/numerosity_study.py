@@ -3,15 +3,16 @@
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints, runtime_checkable
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from diptych._progress import Stages
 from diptych._tables import load_pandas, write_csv
+from diptych.numerosity.claims import Claim
+from diptych.numerosity.reproduce import Study
 from diptych.numerosity.results import NumberLine
 from diptych.plots import NUMEROSITY_FIGURES
 from diptych.plots.numerosity.runs import MOST, first_of_each, runs_of
@@ -42,60 +43,8 @@ _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHARES = ("within_15_percent", "action_error")
 
 
-class Claim(Protocol):
-    """A finding of the thesis beside that of a study; a dataclass of plain values.
-
-    Attributes:
-        claim: What is claimed.
-        runs: Of which networks.
-        wanted: What it asks for.
-        found: What the study found.
-        spread: Standard deviation over seeds; NaN of one.
-        seeds: How many networks.
-        reached: How many of them show it.
-        holds: Whether it is reached.
-    """
-
-    claim: str
-    runs: str
-    wanted: str
-    found: float
-    spread: float
-    seeds: int
-    reached: int
-    holds: bool
-
-
-@runtime_checkable
-class NumberStudy(Protocol):
-    """What a study of numerosity is, as :func:`diptych.numerosity.reproduce` makes it.
-
-    Attributes:
-        folder: Where it lies.
-        stem: The stem of all networks.
-        lines: The number line of each run, by name.
-        claims: The findings.
-    """
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def stem(self) -> str:
-        """The stem of all networks."""
-
-    @property
-    def lines(self) -> Mapping[str, NumberLine]:
-        """The number line of each run, by name."""
-
-    @property
-    def claims(self) -> Sequence[Any]:
-        """The findings: dataclasses with the fields of :class:`Claim`."""
-
-
 def write_number_study(
-    study: NumberStudy,
+    study: Study,
     path: str | os.PathLike[str],
     *,
     scenes: Mapping[str, Any] | None = None,
@@ -132,10 +81,9 @@ def write_number_study(
         ValueError: A study without runs, pages of runs that are not there, scenes of another shape or range.
         ModuleNotFoundError: pandas is not installed.
     """
-    if not isinstance(study, NumberStudy):
-        raise TypeError(f"study: expected a study of numerosity, found {type(study).__name__}")
+    if not isinstance(study, Study):
+        raise TypeError(f"study: expected a Study, found {type(study).__name__}")
     runs = runs_of(study.lines)
-    _check_claims(study.claims)
     chosen = [run.name for run in first_of_each(runs)[:MOST]] if pages is None else list(pages)
     for name in chosen:
         if name not in study.lines:
@@ -146,7 +94,7 @@ def write_number_study(
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
         stages.enter("tables")
         if study.claims:
-            write_csv(folder / CLAIMS, type(study.claims[0]), study.claims)
+            write_csv(folder / CLAIMS, Claim, study.claims)
         rows = [
             {"run": name.encode("utf-8", "replace").decode("utf-8"), **line.figures()}
             for name, line in study.lines.items()
@@ -171,17 +119,6 @@ def write_number_study(
     return target
 
 
-def _check_claims(claims: Sequence[Any]) -> None:
-    wanted = get_type_hints(Claim)
-    for claim in claims:
-        missing = [name for name in wanted if not hasattr(claim, name)]
-        if not is_dataclass(claim) or missing:
-            raise TypeError(
-                f"study: expected claims that are dataclasses with {', '.join(wanted)}, found "
-                f"{type(claim).__name__}{' without ' + missing[0] if missing else ''}"
-            )
-
-
 def _links(lines: Mapping[str, NumberLine], chosen: Sequence[str]) -> dict[str, str]:
     """Where the reports of the chosen runs lie, under names that every file system takes."""
     return {
@@ -192,7 +129,7 @@ def _links(lines: Mapping[str, NumberLine], chosen: Sequence[str]) -> dict[str, 
 
 
 def _render(
-    study: NumberStudy,
+    study: Study,
     title: str | None,
     command: str | None,
     figures: list[tuple[str, str, Markup, bool]],
