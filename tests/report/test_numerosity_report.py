@@ -270,6 +270,21 @@ def test_a_study_links_to_the_pages_of_its_main_runs(study: Any, study_folder: P
         assert "diptych" in (study_folder / link).read_text("utf-8")
 
 
+def test_a_folder_called_runs_is_kept_where_it_is_not_of_reports(study: Any, tmp_path: Path) -> None:
+    (name, line), *_ = study.lines.items()
+    one = study_of({name: line})
+    written(one, tmp_path / "r", pages=[name])
+    written(one, tmp_path / "r", pages=[name], overwrite=True)
+    for place in ("runs/mine.txt", f"runs/{name}/mine.txt"):
+        (tmp_path / "r" / place).touch()
+        with pytest.raises(FileExistsError, match=r"files that are not of a report \(runs/"):
+            written(one, tmp_path / "r", overwrite=True)
+        (tmp_path / "r" / place).unlink()
+    (tmp_path / "logs" / "runs" / "events").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="runs/events"):
+        written(one, tmp_path / "logs", overwrite=True)
+
+
 def test_a_study_of_one_run_without_claims_is_replaced_by_another(study: Any, tmp_path: Path) -> None:
     (name, line), *_ = study.lines.items()
     page = written(study_of({name: line}, stem="mine"), tmp_path / "r", pages=[name])

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -37,8 +37,8 @@ _TOLD = {
 # Figures of at most so many inches shrink on a small screen; wider ones are scrolled.
 _NARROW = 4.5
 
-# Run names that are fit for a folder.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Run names that are fit for a folder; those of the form "run-2" stand for names that are not.
+_PLAIN = re.compile(r"(?!run-\d+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _SHARES = ("within_15_percent", "action_error")
 
@@ -88,35 +88,43 @@ def write_number_study(
     for name in chosen:
         if name not in study.lines:
             raise ValueError(f"pages: expected names of runs, found {name!r}")
-    pandas = load_pandas("report.write")
+    load_pandas("report.write")
     target = Path(path)
     check_target(target, overwrite)
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
         stages.enter("tables")
-        if study.claims:
-            write_csv(folder / CLAIMS, Claim, study.claims)
-        rows = [
-            {"run": name.encode("utf-8", "replace").decode("utf-8"), **line.figures()}
-            for name, line in study.lines.items()
-        ]
-        pandas.DataFrame(rows).to_csv(folder / RUNS, index=False)
+        _write_tables(folder, study)
         stages.enter("figures")
-        figures = []
-        for name, figure in allowed_figures(study.lines, scenes):
-            figure.savefig(folder / f"{name}.png", dpi=DPI)
-            narrow = bool(figure.get_figwidth() <= _NARROW)
-            figures.append((name, NUMEROSITY_FIGURES[name], uri(png(figure)), narrow))
-            stages.advance(1 / len(NUMEROSITY_FIGURES))
+        figures = list(_write_figures(folder, study, scenes, stages))
         stages.enter("runs")
         links = _links(study.lines, chosen)
-        limits = {run.name: run.limit for run in runs}
-        for name in chosen:
-            line, place = study.lines[name], folder / links[name]
-            write_number_line(line, place, limit=limits[name], title=name, progress=False)
-            stages.advance(1 / len(chosen))
+        for run in runs:
+            if run.name in links:
+                place = folder / links[run.name]
+                write_number_line(run.line, place, limit=run.limit, title=run.name, progress=False)
+                stages.advance(1 / len(links))
         stages.enter("page")
         (folder / PAGE).write_bytes(_render(study, title, command, figures, links))
     return target
+
+
+def _write_tables(folder: Path, study: Study) -> None:
+    if study.claims:
+        write_csv(folder / CLAIMS, Claim, study.claims)
+    # Undecodable bytes in a name are lone surrogates, which pandas refuses.
+    names = (name.encode("utf-8", "replace").decode("utf-8") for name in study.lines)
+    rows = [{"run": name, **line.figures()} for name, line in zip(names, study.lines.values(), strict=True)]
+    load_pandas("report.write").DataFrame(rows).to_csv(folder / RUNS, index=False)
+
+
+def _write_figures(
+    folder: Path, study: Study, scenes: Mapping[str, Any] | None, stages: Stages
+) -> Iterator[tuple[str, str, Markup, bool]]:
+    """Write the figures; name, title, data URI and whether it is narrow of each."""
+    for name, figure in allowed_figures(study.lines, scenes):
+        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        stages.advance(1 / len(NUMEROSITY_FIGURES))
+        yield name, NUMEROSITY_FIGURES[name], uri(png(figure)), bool(figure.get_figwidth() <= _NARROW)
 
 
 def _links(lines: Mapping[str, NumberLine], chosen: Sequence[str]) -> dict[str, str]:
