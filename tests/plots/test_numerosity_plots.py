@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from number_lines import planted
 
 from diptych import plots
+from diptych.numerosity import Run
+from diptych.numerosity.order import IslandOrder
 from diptych.plots.numerosity.action_errors import CHANCE
 from diptych.plots.numerosity.runs import main, runs_of
 
@@ -207,6 +209,15 @@ def test_the_main_run_of_each_data_set_is_shown(lines: Any) -> None:
         assert f"\n{name}\n" not in words(plots.numerosity_figure(f"appendix_7_{number}", other))
 
 
+def test_names_of_a_study_are_read_as_they_are_given(bare: Any) -> None:
+    run = Run("B", seed=12, limit=5, dimension=8)
+    (found,) = runs_of({run.name: replace(bare, embeddings=None)})
+    assert (found.dataset, found.seed, found.limit, found.dimension) == ("B", 12, 5, 8)
+    assert found.of_study
+    (loose,) = runs_of({"limit3": bare}, limit=4)
+    assert (loose.dataset, loose.seed, loose.limit, loose.dimension) == ("limit3", None, 4, 2)
+
+
 def test_scenes_are_shown_as_they_are(scenes: Any) -> None:
     figure = plots.numerosity_figure("appendix_7_14", scenes=scenes)
     shown = [np.asarray(image.get_array()) for ax in figure.axes for image in ax.images]
@@ -256,9 +267,16 @@ def test_one_island_no_island_and_items_in_one_place_are_drawn() -> None:
     )
 
 
-def _no_order() -> Any:
-    from diptych.numerosity.order import IslandOrder
+def test_a_path_of_many_islands_names_some_of_them(lines: Any) -> None:
+    line, n = lines["B-limit3-d2-seed0"], 30
+    order = IslandOrder(np.arange(n), np.arange(n, dtype=float), 9 * np.eye(n, k=1, dtype=np.int64), 1.0)
+    islands = replace(line.islands, counts=np.arange(n), confusion=8 * np.eye(n, dtype=np.int64), order=order)
+    ax = plots.numerosity_figure("appendix_7_4", replace(line, islands=islands)).axes[0]
+    assert len(ax.patches) == n - 1
+    assert [text.get_text() for text in ax.texts] == [str(each) for each in range(0, n, 3)]
 
+
+def _no_order() -> Any:
     return IslandOrder(np.empty(0, np.int64), np.empty(0), np.empty((0, 0), np.int64), float("nan"))
 
 

@@ -24,7 +24,7 @@ RUNS = "runs.csv"
 RUN_PAGES = "runs"
 OURS = frozenset(
     {PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
-    | {CLAIMS, RUNS, RUN_PAGES}
+    | {CLAIMS, RUNS}
     | {f"{name}.csv" for name in TABLES}
     | {f"{name}.png" for name in NUMEROSITY_FIGURES}
 )
@@ -45,14 +45,27 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise FileExistsError(f"path: {path} exists; choose another, or overwrite it")
     if path.is_symlink() or not path.is_dir():
         raise FileExistsError(f"path: {path} is not a folder, and is not overwritten")
-    others = sorted(
-        entry.name for entry in path.iterdir() if entry.name not in OURS and not entry.name.startswith(".")
-    )
+    others = sorted(_others(path))
     if others:
         raise FileExistsError(
             f"path: {path} holds files that are not of a report ({', '.join(others[:3])}), "
             "and is not overwritten"
         )
+
+
+def _others(path: Path) -> Iterator[str]:
+    """Names of what is not of a report; reports of runs may lie in a folder of their own."""
+    for entry in path.iterdir():
+        if entry.name.startswith("."):
+            continue
+        if entry.name == RUN_PAGES and entry.is_dir() and not entry.is_symlink():
+            yield from (f"{RUN_PAGES}/{run.name}" for run in entry.iterdir() if not _is_report(run))
+        elif entry.name not in OURS:
+            yield entry.name
+
+
+def _is_report(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink() and (path / PAGE).is_file() and not any(_others(path))
 
 
 @contextmanager

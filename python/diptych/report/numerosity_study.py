@@ -2,16 +2,17 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, get_type_hints, runtime_checkable
+from typing import Any
 from urllib.parse import quote
 
 from markupsafe import Markup
 
 from diptych._progress import Stages
 from diptych._tables import load_pandas, write_csv
+from diptych.numerosity.claims import Claim
+from diptych.numerosity.reproduce import Study
 from diptych.numerosity.results import NumberLine
 from diptych.plots import NUMEROSITY_FIGURES
 from diptych.plots.numerosity.runs import MOST, first_of_each, runs_of
@@ -33,66 +34,17 @@ _TOLD = {
     "exponent": "Exponent",
     "action_error": "Actions named wrongly",
 }
-# Run names that are fit for a folder.
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+# Figures of at most so many inches shrink on a small screen; wider ones are scrolled.
+_NARROW = 4.5
+
+# Run names that are fit for a folder; those of the form "run-2" stand for names that are not.
+_PLAIN = re.compile(r"(?!run-\d+$)[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 _SHARES = ("within_15_percent", "action_error")
 
 
-class Claim(Protocol):
-    """A finding of the thesis beside that of a study; a dataclass of plain values.
-
-    Attributes:
-        claim: What is claimed.
-        runs: Of which networks.
-        wanted: What it asks for.
-        found: What the study found.
-        spread: Standard deviation over seeds; NaN of one.
-        seeds: How many networks.
-        reached: How many of them show it.
-        holds: Whether it is reached.
-    """
-
-    claim: str
-    runs: str
-    wanted: str
-    found: float
-    spread: float
-    seeds: int
-    reached: int
-    holds: bool
-
-
-@runtime_checkable
-class NumberStudy(Protocol):
-    """What a study of numerosity is, as :func:`diptych.numerosity.reproduce` makes it.
-
-    Attributes:
-        folder: Where it lies.
-        stem: The stem of all networks.
-        lines: The number line of each run, by name.
-        claims: The findings.
-    """
-
-    @property
-    def folder(self) -> Path:
-        """Where it lies."""
-
-    @property
-    def stem(self) -> str:
-        """The stem of all networks."""
-
-    @property
-    def lines(self) -> Mapping[str, NumberLine]:
-        """The number line of each run, by name."""
-
-    @property
-    def claims(self) -> Sequence[Any]:
-        """The findings: dataclasses with the fields of :class:`Claim`."""
-
-
 def write_number_study(
-    study: NumberStudy,
+    study: Study,
     path: str | os.PathLike[str],
     *,
     scenes: Mapping[str, Any] | None = None,
@@ -129,53 +81,50 @@ def write_number_study(
         ValueError: A study without runs, pages of runs that are not there, scenes of another shape or range.
         ModuleNotFoundError: pandas is not installed.
     """
-    if not isinstance(study, NumberStudy):
-        raise TypeError(f"study: expected a study of numerosity, found {type(study).__name__}")
+    if not isinstance(study, Study):
+        raise TypeError(f"study: expected a Study, found {type(study).__name__}")
     runs = runs_of(study.lines)
-    _check_claims(study.claims)
     chosen = [run.name for run in first_of_each(runs)[:MOST]] if pages is None else list(pages)
     for name in chosen:
         if name not in study.lines:
             raise ValueError(f"pages: expected names of runs, found {name!r}")
-    pandas = load_pandas("report.write")
+    load_pandas("report.write")
     target = Path(path)
     check_target(target, overwrite)
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
         stages.enter("tables")
-        if study.claims:
-            write_csv(folder / CLAIMS, type(study.claims[0]), study.claims)
-        rows = [
-            {"run": name.encode("utf-8", "replace").decode("utf-8"), **line.figures()}
-            for name, line in study.lines.items()
-        ]
-        pandas.DataFrame(rows).to_csv(folder / RUNS, index=False)
+        _write_tables(folder, study)
         stages.enter("figures")
-        figures = []
-        for name, figure in allowed_figures(study.lines, scenes):
-            figure.savefig(folder / f"{name}.png", dpi=DPI)
-            figures.append((name, NUMEROSITY_FIGURES[name], uri(png(figure))))
-            stages.advance(1 / len(NUMEROSITY_FIGURES))
+        figures = list(_write_figures(folder, study, scenes, stages))
         stages.enter("runs")
         links = _links(study.lines, chosen)
-        limits = {run.name: run.limit for run in runs}
-        for name in chosen:
-            line, place = study.lines[name], folder / links[name]
-            write_number_line(line, place, limit=limits[name], title=name, progress=False)
-            stages.advance(1 / len(chosen))
+        for run in runs:
+            if run.name in links:
+                place = folder / links[run.name]
+                write_number_line(run.line, place, limit=run.limit, title=run.name, progress=False)
+                stages.advance(1 / len(links))
         stages.enter("page")
         (folder / PAGE).write_bytes(_render(study, title, command, figures, links))
     return target
 
 
-def _check_claims(claims: Sequence[Any]) -> None:
-    wanted = get_type_hints(Claim)
-    for claim in claims:
-        missing = [name for name in wanted if not hasattr(claim, name)]
-        if not is_dataclass(claim) or missing:
-            raise TypeError(
-                f"study: expected claims that are dataclasses with {', '.join(wanted)}, found "
-                f"{type(claim).__name__}{' without ' + missing[0] if missing else ''}"
-            )
+def _write_tables(folder: Path, study: Study) -> None:
+    if study.claims:
+        write_csv(folder / CLAIMS, Claim, study.claims)
+    # Undecodable bytes in a name are lone surrogates, which pandas refuses.
+    names = (name.encode("utf-8", "replace").decode("utf-8") for name in study.lines)
+    rows = [{"run": name, **line.figures()} for name, line in zip(names, study.lines.values(), strict=True)]
+    load_pandas("report.write").DataFrame(rows).to_csv(folder / RUNS, index=False)
+
+
+def _write_figures(
+    folder: Path, study: Study, scenes: Mapping[str, Any] | None, stages: Stages
+) -> Iterator[tuple[str, str, Markup, bool]]:
+    """Write the figures; name, title, data URI and whether it is narrow of each."""
+    for name, figure in allowed_figures(study.lines, scenes):
+        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        stages.advance(1 / len(NUMEROSITY_FIGURES))
+        yield name, NUMEROSITY_FIGURES[name], uri(png(figure)), bool(figure.get_figwidth() <= _NARROW)
 
 
 def _links(lines: Mapping[str, NumberLine], chosen: Sequence[str]) -> dict[str, str]:
@@ -188,10 +137,10 @@ def _links(lines: Mapping[str, NumberLine], chosen: Sequence[str]) -> dict[str, 
 
 
 def _render(
-    study: NumberStudy,
+    study: Study,
     title: str | None,
     command: str | None,
-    figures: list[tuple[str, str, Markup]],
+    figures: list[tuple[str, str, Markup, bool]],
     links: dict[str, str],
 ) -> bytes:
     first = next(iter(study.lines.values()))

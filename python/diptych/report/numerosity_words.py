@@ -33,13 +33,11 @@ def _lined(line: NumberLine) -> str:
 
 
 def _subitized(line: NumberLine) -> str:
-    limit, islands = line.subitizing_limit, count(line.islands.n, "island")
+    limit, n = line.subitizing_limit, line.islands.n
+    there = "There is one island" if n == 1 else f"There are {count(n, 'island')}"
     if limit < 0:
-        return f"There are {islands}, and not even 0 has one of its own."
-    own = f"each of 0 to {limit} has one of its own" if limit else "0 alone has one of its own"
-    if line.islands.n == 1:
-        return "There is one island, that of 0." if limit == 0 else f"There is one island, and {own}."
-    return f"There are {islands}, and {own}."
+        return f"{there}, and not even 0 has one of its own."
+    return f"{there}, and {f'each of 0 to {limit}' if limit else '0 alone'} has one of its own."
 
 
 def _estimated(line: NumberLine) -> list[str]:
@@ -135,8 +133,8 @@ def study_finding(stem: str, runs: int, holding: int, claims: int) -> list[str]:
         return [stood, "No claim was put to the test."]
     if holding == claims:
         return [stood, "All claims of the thesis are reached."]
-    reached = "none is" if holding == 0 else "one is" if holding == 1 else f"{holding} are"
-    return [stood, f"Of the thesis’ {claims} claims {reached} reached, {claims - holding} not."]
+    held, missed = (f"{number} {'is' if number == 1 else 'are'}" for number in (holding, claims - holding))
+    return [stood, f"Of {claims:,} claims of the thesis {held} reached, and {missed} not."]
 
 
 def study_call(stem: str) -> str:

@@ -75,20 +75,31 @@ def write_number_line(
     check_target(target, overwrite)
     material = Material(title or line.name or "A number line", command)
     with Stages(_COSTS, enabled=progress) as stages, whole_folder(target, overwrite) as folder:
-        stages.enter("tables")
-        line.save(folder / RESULT)
-        material.files = list(_write_tables(folder, line))
-        stages.enter("figures")
-        for name, figure in allowed_figures(line, scenes, limit):
-            figure.savefig(folder / f"{name}.png", dpi=DPI)
-            stages.advance(1 / len(NUMEROSITY_FIGURES))
-            if name == _SCENES:
-                material.scenes = uri(png(figure))
-        stages.enter("panels")
-        material.panels = panels(line, limit)
-        stages.enter("page")
-        (folder / PAGE).write_bytes(render(line, material))
+        _fill(folder, line, material, scenes, limit, stages)
     return target
+
+
+def _fill(
+    folder: Path,
+    line: NumberLine,
+    material: Material,
+    scenes: Mapping[str, Any] | None,
+    limit: int | None,
+    stages: Stages,
+) -> None:
+    stages.enter("tables")
+    line.save(folder / RESULT)
+    material.files = list(_write_tables(folder, line))
+    stages.enter("figures")
+    for name, figure in allowed_figures(line, scenes, limit):
+        figure.savefig(folder / f"{name}.png", dpi=DPI)
+        stages.advance(1 / len(NUMEROSITY_FIGURES))
+        if name == _SCENES:
+            material.scenes = uri(png(figure))
+    stages.enter("panels")
+    material.panels = panels(line, limit)
+    stages.enter("page")
+    (folder / PAGE).write_bytes(render(line, material))
 
 
 def allowed_figures(

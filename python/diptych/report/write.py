@@ -5,9 +5,10 @@ from functools import singledispatch
 from pathlib import Path
 from typing import Any
 
+from diptych.numerosity.reproduce import Study
 from diptych.numerosity.results import NumberLine
 from diptych.rdx.results import RDXResult
-from diptych.report.numerosity_study import NumberStudy, write_number_study
+from diptych.report.numerosity_study import write_number_study
 from diptych.report.numerosity_write import write_number_line
 from diptych.report.rdx_write import write_rdx
 from diptych.report.rsvc_run import write_rsvc_run
@@ -25,7 +26,8 @@ def write(result: Any, path: str | os.PathLike[str], **options: Any) -> Path:
 
     Args:
         result: A :class:`diptych.rdx.RDXResult`, :class:`diptych.rsvc.RSVCResult`,
-            :class:`diptych.rsvc.RunResult`, :class:`diptych.numerosity.NumberLine`, or a study of numerosity.
+            :class:`diptych.rsvc.RunResult`, :class:`diptych.numerosity.NumberLine` or
+            :class:`diptych.numerosity.Study`.
         path: The folder to make.
         **options: As :func:`diptych.report.write_rdx`, :func:`diptych.report.write_rsvc`,
             :func:`diptych.report.write_rsvc_run`, :func:`diptych.report.write_number_line` or
@@ -41,9 +43,6 @@ def write(result: Any, path: str | os.PathLike[str], **options: Any) -> Path:
         FileNotFoundError: An option is a path that does not exist.
         ValueError: An option does not fit the result.
     """
-    # Known by what it has: its class is of a module that loads what training needs.
-    if isinstance(result, NumberStudy):
-        return write_number_study(result, path, **options)
     known = ", ".join(each.__name__ for each in write.registry if each is not object)
     raise TypeError(f"result: expected one of {known}, found {type(result).__name__}")
 
@@ -52,3 +51,4 @@ write.register(RDXResult, write_rdx)
 write.register(RSVCResult, write_rsvc)
 write.register(RunResult, write_rsvc_run)
 write.register(NumberLine, write_number_line)
+write.register(Study, write_number_study)

@@ -23,6 +23,9 @@ _FEW = 0.05
 # Ticks of a matrix at most.
 _TICKS = 12
 
+# Islands of a path whose names are written large.
+_LARGE = 6
+
 _SWEPT = {"n_islands": "Islands", "subitizing_limit": "Subitizing limit"}
 
 NO_LINKS = "No put or take leads\nfrom one island to another."
@@ -60,6 +63,8 @@ def draw_sweep(ax: Axes, quantity: str, lines: list[tuple[str, NumberLine]]) -> 
         found = line.sweep
         look: dict[str, Any] = {"color": COLORS[place], "marker": MARKS[place], "linewidth": 1.2}
         ax.plot(found.min_cluster_size, getattr(found, quantity), markersize=4, label=label, **look)
+    highest = max(getattr(line.sweep, quantity).max() for _, line in lines)
+    ax.set_ylim(-0.4 if quantity == "n_islands" else -1.4, highest + 1)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
 
 
@@ -93,34 +98,48 @@ def draw_path(ax: Axes, line: NumberLine, title: str = "") -> None:
     if found is None or len(found.sequence) == 0:
         absent(ax, NO_ACTIONS if found is None else NO_LINKS)
         return
-    shares, n = _shares(found), len(found.sequence)
-    for start, end in np.argwhere((shares >= _FEW) & ~np.eye(n, dtype=bool)):
-        forth = end > start
-        ax.add_patch(
-            FancyArrowPatch(
-                (float(start), 0.0),
-                (float(end), 0.0),
-                connectionstyle=f"arc3,rad={-0.55 / np.sqrt(abs(end - start)):.3f}",
-                arrowstyle="-|>",
-                mutation_scale=7,
-                linewidth=0.6 + 2.2 * shares[start, end],
-                color=ACCENTS["a"] if forth else ACCENTS["b"],
-                shrinkA=7,
-                shrinkB=7,
-                alpha=0.85,
-            )
-        )
-    size = 8 if n <= _TICKS else 6
-    for place, island in enumerate(found.sequence):
-        box = {"boxstyle": "circle,pad=0.28", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
-        name = str(line.islands.majority[island])
-        ax.text(place, 0, name, ha="center", va="center", fontsize=size, color=INK, bbox=box, zorder=3)
+    n = len(found.sequence)
+    _draw_arrows(ax, _shares(found))
+    _draw_islands(ax, [str(line.islands.majority[each]) for each in found.sequence])
     ax.set(xlim=(-0.6, n - 0.4), ylim=(-0.7, 0.7))
     told = "" if np.isnan(found.agreement) else f"; Kendall’s τ with number {found.agreement:.2f}"
     ax.set_xlabel(f"order of puts and takes{told}", fontsize=FONT, color=QUIET)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_visible(False)
+
+
+def _draw_arrows(ax: Axes, shares: np.ndarray) -> None:
+    """Forward links above the line, those that lead back below."""
+    n = len(shares)
+    # In points: what the islands take up at both ends of an arrow.
+    room = 7 if n <= _LARGE else 5 if n <= _TICKS else 2
+    for start, end in np.argwhere((shares >= _FEW) & ~np.eye(n, dtype=bool)):
+        look: dict[str, Any] = {
+            "connectionstyle": f"arc3,rad={-0.55 / np.sqrt(abs(end - start)):.3f}",
+            "arrowstyle": "-|>",
+            "mutation_scale": room,
+            "linewidth": 0.6 + 2.2 * shares[start, end],
+            "color": ACCENTS["a"] if end > start else ACCENTS["b"],
+            "shrinkA": room,
+            "shrinkB": room,
+            "alpha": 0.85,
+        }
+        ax.add_patch(FancyArrowPatch((float(start), 0.0), (float(end), 0.0), **look))
+
+
+def _draw_islands(ax: Axes, names: list[str]) -> None:
+    """Names in circles where there is room, else dots with some of the names below."""
+    n = len(names)
+    if n > _TICKS:
+        ax.plot(np.arange(n), np.zeros(n), "o", color=INK, markersize=3)
+        for place in range(0, n, -(-n // _TICKS)):
+            ax.text(place, -0.12, names[place], ha="center", va="top", fontsize=6.5, color=INK)
+        return
+    box = {"boxstyle": "circle,pad=0.28", "facecolor": "white", "edgecolor": INK, "linewidth": 0.8}
+    size = 8 if n <= _LARGE else 6.5
+    for place, name in enumerate(names):
+        ax.text(place, 0, name, ha="center", va="center", fontsize=size, color=INK, bbox=box, zorder=3)
 
 
 def _shares(order: IslandOrder) -> np.ndarray:
