@@ -8,12 +8,15 @@ is given. All arrays are written into once before, as in training. Ours is timed
 after the other as training has them, and divided by 20: after a pause a processor of a virtual machine takes
 a millisecond to get going, which is longer than a batch. The loop takes long enough by itself.
 
-The loop begins a scene anew when 1,000 tries for a square were in vain; it makes float32 of PIL's bytes, as
-torchvision does. Both draw the same law, whose scenes are first compared with the definition, pixel by pixel,
-as PIL's pictures of the same squares are.
+The loop for scenes is the one that one would write: pictures that are stacked; the one for drawing alone
+writes into an array that is there, too. A scene is begun anew when 1,000 tries for a square were in vain.
+Both draw the same law, whose scenes are first compared with the definition, pixel by pixel, as PIL's pictures
+of the same squares are.
 
 Run: OMP_NUM_THREADS=2 pytest benchmarks/bench_scenes.py
 """
+
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -50,15 +53,19 @@ def placed_in_a_loop(rng: np.random.Generator, count: int, law: numerosity.Scene
                 squares.append((x, y, side, grey))
 
 
-def drawn_in_a_loop(squares: list[tuple[int, ...]], out: np.ndarray) -> None:
+def pictured(squares: list[tuple[int, ...]]) -> Image.Image:
     picture = Image.new("L", (SIZE, SIZE))
     draw = ImageDraw.Draw(picture)
     for x, y, side, grey in squares:
         draw.rectangle((x, y, x + side - 1, y + side - 1), fill=grey)
-    if out.dtype == np.uint8:
-        out[0] = np.asarray(picture)
-    else:
-        out[0] = np.asarray(picture, np.float32) / 255
+    return picture
+
+
+def stacked(scenes: Iterable[list[tuple[int, ...]]], dtype: str) -> np.ndarray:
+    """(n, 1, size, size), as one would write it."""
+    if dtype == "uint8":
+        return np.stack([np.asarray(pictured(squares)) for squares in scenes])[:, None]
+    return np.stack([np.asarray(pictured(squares), np.float32) / 255 for squares in scenes])[:, None]
 
 
 def as_lists(squares: np.ndarray) -> list[list[tuple[int, ...]]]:
@@ -77,9 +84,7 @@ def check(squares: np.ndarray, counts: np.ndarray, dataset: str) -> None:
     for dtype in DTYPES:
         drawn = ops.draw_squares(squares, dtype=dtype)
         np.testing.assert_array_equal(drawn, ops.draw_squares(squares, dtype=dtype, backend="torch"))
-    theirs = np.full((N, 1, SIZE, SIZE), 77, np.uint8)
-    for scene, out in zip(as_lists(squares), theirs, strict=True):
-        drawn_in_a_loop(scene, out)
+    theirs = stacked(as_lists(squares), "uint8")
     np.testing.assert_array_equal(ops.draw_squares(squares, dtype=torch.uint8), theirs)
 
 
@@ -135,7 +140,10 @@ def test_draw_squares(benchmark, recorder, limits, highest, dtype):
 
     def loop():
         for scene, image in zip(scenes, other, strict=True):
-            drawn_in_a_loop(scene, image)
+            if dtype == torch.uint8:
+                image[0] = np.asarray(pictured(scene))
+            else:
+                np.divide(np.asarray(pictured(scene)), np.float32(255), out=image[0])
 
     times, theirs = raced(
         benchmark, lambda: ops.draw_squares(squares, dtype=dtype, out=out), {"PIL loop": loop}, 15
@@ -153,12 +161,11 @@ def test_scenes(benchmark, recorder, limits, dataset, highest, dtype):
     options = {"sides": law.sides, "contrasts": law.contrasts}
     check(ops.place_squares(counts, **options), counts, dataset)
     name = str(dtype).removeprefix("torch.")
-    out, other = (np.ones((N, 1, SIZE, SIZE), name) for _ in range(2))
+    out = np.ones((N, 1, SIZE, SIZE), name)
 
     def loop():
         rng = np.random.default_rng(0)
-        for count, image in zip(counts, other, strict=True):
-            drawn_in_a_loop(placed_in_a_loop(rng, count, law), image)
+        return stacked((placed_in_a_loop(rng, count, law) for count in counts), name)
 
     def ours():
         ops.draw_squares(ops.place_squares(counts, **options), dtype=dtype, out=out)
@@ -173,18 +180,18 @@ def test_scenes(benchmark, recorder, limits, dataset, highest, dtype):
 def test_sequences(benchmark, recorder, limits, dtype):
     """A training batch, actions and all."""
     name = str(dtype).removeprefix("torch.")
-    out, other = (torch.ones(N, 1, SIZE, SIZE, dtype=dtype) for _ in range(2))
+    out = torch.ones(N, 1, SIZE, SIZE, dtype=dtype)
     drawn = numerosity.sequences(ACTIONS, seed=3, stream=2, dtype=dtype, out=out)
     squares = drawn.covariates["summed_area"].to_numpy() > 0
     assert (squares == (drawn.counts.numpy() > 0)).all()
     law = DATASETS["B"]
 
     def loop():
-        rng, count = np.random.default_rng(0), 0
-        for image in other.numpy():
-            drawn_in_a_loop(placed_in_a_loop(rng, count, law), image)
-            legal = [move for move in (1, -1, 0) if 0 <= count + move <= 3]
-            count += legal[rng.integers(len(legal))]
+        rng, counts = np.random.default_rng(0), [0]
+        for _ in range(ACTIONS):
+            legal = [move for move in (1, -1, 0) if 0 <= counts[-1] + move <= 3]
+            counts.append(counts[-1] + legal[rng.integers(len(legal))])
+        return stacked((placed_in_a_loop(rng, count, law) for count in counts), name)
 
     def ours():
         numerosity.sequences(ACTIONS, seed=3, stream=2, dtype=dtype, out=out)

@@ -5,9 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from squares import NONE, any_squares
 
 from diptych import ops
+from diptych.ops.draw_squares import reference
 
 # Rows of 16 bytes and others, an image of one pixel, one of several thousand.
 SIZES = (1, 2, 3, 4, 7, 8, 33, 244, 245)
@@ -80,6 +83,25 @@ def test_what_lies_outside_is_not_drawn_unchecked(dtype: torch.dtype, device: to
         drawn = ops.draw_squares(squares.to(device), size=8, dtype=dtype, check=False, backend=backend)
         only = ops.draw_squares(squares[:, -1:], size=8, dtype=dtype)
         assert torch.equal(drawn.cpu(), only)
+
+
+numbers = st.one_of(st.integers(-2, 9), st.sampled_from([-(2**63), -(2**31), 2**31, 2**63 - 1, 65535, 65536]))
+
+
+@given(scene=st.lists(st.tuples(numbers, numbers, numbers, numbers), min_size=1, max_size=4))
+@settings(max_examples=200, deadline=None)
+def test_any_integers_are_drawn_or_refused(scene: list[tuple[int, ...]]) -> None:
+    squares = torch.tensor([scene], dtype=torch.int64)
+    within = [
+        square == NONE
+        or (min(square[:2]) >= 0 and 0 < square[2] <= 8 - max(square[:2]) and 0 < square[3] <= 65535)
+        for square in scene
+    ]
+    if all(within):
+        assert torch.equal(ops.draw_squares(squares, size=8), reference(squares, 8, torch.float32))
+        return
+    with pytest.raises(ValueError, match=r"squares: expected x, y, .* in scene 0"):
+        ops.draw_squares(squares, size=8)
 
 
 @pytest.mark.usefixtures("keep_threads")

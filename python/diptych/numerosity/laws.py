@@ -1,7 +1,7 @@
 """The laws of scenes: how large and how bright their objects are, and whatever else draws scenes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 COVARIATES = ("mean_intensity", "summed_area", "hull_area")
 
 
-@runtime_checkable
 class Renderer(Protocol):
     """Draws scenes; whatever can be called like this is a data set.
 

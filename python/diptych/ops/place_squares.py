@@ -78,7 +78,8 @@ def place_squares(
     Complexity:
         O(k) places tried per square in O(k) time each where there is room; where less than a hundredth of the
         places is free, O(size k) time per square. 16 n k bytes for the result, 16 n for counts and numbers.
-        With a GPU it waits only to look at counts that are there, and where squares might not fit.
+        With a GPU it waits only to look at counts and numbers that are there, and where squares might not
+        fit.
 
     Raises:
         ValueError: Counts, numbers or parameters out of range, squares larger than the scene, or a scene on
@@ -99,8 +100,11 @@ def place_squares(
     law = _law(size, sides, side_jitter, contrasts, contrast_jitter, clearance, tries, seed)
     target = tensor.device if device is None else torch.device(device)
     run = choose("place_squares", target, backend, _IMPLEMENTATIONS)
-    asked = tensor.to(target, torch.int32).contiguous()
-    squares, placed = run(asked, numbers.to(target, torch.int64).contiguous(), max(most, 1), law)
+    # Copies to a GPU need not be waited for; those from one must be.
+    onward = target.type == "cuda"
+    asked = tensor.to(target, torch.int32, non_blocking=onward).contiguous()
+    whose = numbers.to(target, torch.int64, non_blocking=onward).contiguous()
+    squares, placed = run(asked, whose, max(most, 1), law)
     if not _surely_fits(most, law):
         _all_placed(placed, asked)
     return squares if device is not None else returner(counts)(squares)
