@@ -100,7 +100,7 @@ def test_a_study_is_made(
     from diptych.numerosity import BUDGETS, Run
     from diptych.numerosity.reproduce import Budget
 
-    tiny = Budget((Run("A"),), epochs=1, batches=1, pairs=2, validation=1, each=3)
+    tiny = Budget((Run("A", epochs=1),), batches=1, pairs=2, validation=1, each=3)
     monkeypatch.setitem(BUDGETS, "small", tiny)
     out = tmp_path / "study"
     command = ("numerosity", "reproduce", "--out", out, "--stem", "random")

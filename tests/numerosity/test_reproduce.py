@@ -12,7 +12,7 @@ from diptych.numerosity import BUDGETS, NumberLine, Run, analyze, reproduce
 from diptych.numerosity.claims import claims, worst_estimate
 from diptych.numerosity.reproduce import Budget
 
-TINY = Budget((Run("A"),), epochs=1, batches=1, pairs=3, validation=1, each=4)
+TINY = Budget((Run("A", epochs=1),), batches=1, pairs=3, validation=1, each=4)
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +111,7 @@ def test_a_study_is_made_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_the_full_budget_is_the_thesis() -> None:
     full = BUDGETS["full"]
-    assert full.epochs * full.batches * full.pairs == 162_000
+    assert all(run.epochs * full.batches * full.pairs == 162_000 for run in full.runs)
     for dataset in ("A", "B"):
         seeds = [run.seed for run in full.runs if (run.dataset, run.limit, run.dimension) == (dataset, 3, 2)]
         assert sorted(seeds) == list(range(30))

@@ -18,12 +18,14 @@ class Run:
         seed: Of its weights, its sequences and its test.
         limit: Most objects in the scenes that it learns from.
         dimension: Width of its embedding.
+        epochs: Of its training.
     """
 
     dataset: str
     seed: int = 0
     limit: int = 3
     dimension: int = 2
+    epochs: int = 30
 
     @property
     def name(self) -> str:
