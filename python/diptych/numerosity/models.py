@@ -25,8 +25,8 @@ _META = "diptych.numerosity"
 # Channel means and deviations of ImageNet, as torchvision's models take them.
 _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-# Scenes that the CPU embeds at once. Larger maps than those of 32, 29 MB, glibc gives back to the system each time,
-# and their pages are fetched anew: a seventh of a step.
+# Scenes that the CPU embeds at once. Larger maps than those of 32, 29 MB, glibc gives back to the system each
+# time, and their pages are fetched anew: a seventh of a step.
 _AT_ONCE = 32
 
 
@@ -88,7 +88,7 @@ class NumberNet(nn.Module):
         OSError: ``stem="imagenet"``, and its weights are neither at hand nor to be had.
 
     Complexity:
-        2.9 GFLOP a scene forward at 244 pixels, 72 % of them in the 5 x 5 convolution to 256 maps; 2.3 more to
+        2.9 GFLOP a scene forward at 244 pixels, 72 % of them in the convolution to 256 maps; 2.3 more to
         train on a frozen stem.
     """
 

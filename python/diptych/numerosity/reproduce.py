@@ -62,8 +62,8 @@ def _full_runs() -> Iterator[Run]:
 # B takes longer to learn.
 _SMALL_RUNS = (Run("A", epochs=7), Run("B", epochs=14))
 
-#: What is trained for each budget: the first takes 20 minutes on two cores that know bfloat16, the second is for
-#: a GPU.
+#: What is trained for each budget: the first takes 20 minutes on two cores that know bfloat16, the second is
+#: for a GPU.
 BUDGETS: dict[BudgetName, Budget] = {
     "small": Budget(_SMALL_RUNS, batches=16, validation=1, precision="bf16-mixed"),
     "full": Budget(tuple(_full_runs()), batches=30),
@@ -110,9 +110,9 @@ def reproduce(
 
     Args:
         out: Folder for everything; made if need be.
-        budget: ``"small"``: data sets A and B, one seed of each, an eighth and a quarter of the scenes; ``"full"``: 30 seeds
-            of each, limits of 5 and 8 objects, wider embeddings, jitter and imprecise actions, on the
-            thesis' 162,000 pairs each.
+        budget: ``"small"``: data sets A and B, one seed of each, on an eighth and a quarter of the thesis'
+            162,000 pairs; ``"full"``: 30 seeds of each, limits of 5 and 8 objects, wider embeddings, jitter
+            and imprecise actions, on all of them.
         stem: As :func:`diptych.numerosity.train` takes it.
         resume: Go on with what ``out`` holds of this very study.
         device: As :func:`diptych.numerosity.train` takes it.
