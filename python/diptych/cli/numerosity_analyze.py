@@ -55,7 +55,10 @@ def examine(
         device=device,
     )
     found.save(out)
-    told = f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly\n\nEvaluation: {out}"
+    told = (
+        f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly\n\n"
+        f"Evaluation: {out}"
+    )
     Console().print(told, markup=False, highlight=False, soft_wrap=True)
 
 
