@@ -13,6 +13,7 @@ from scipy import stats
 
 from diptych import numerosity, ops
 from diptych.numerosity import ACTIONS, COVARIATES, DATASETS, SceneLaw
+from diptych.numerosity.laws import described
 
 SEEDS = range(3)
 PUT, TAKE, SHAKE = range(3)
@@ -59,6 +60,18 @@ def test_scenes_show_their_counts(dataset: str) -> None:
         assert 25 * 257 - off <= contrasts.min() < contrasts.max() <= 65535
         alike = all(len(scene[scene[:, 2] > 0, 2].unique()) == 1 for scene in squares[2:])
         assert alike == (dataset == "B")
+
+
+def test_a_renderer_is_called_the_same_in_every_process() -> None:
+    """A training is resumed by what its data set is called: no address may be in it."""
+
+    class Plain:
+        pass
+
+    assert described("B") == "B"
+    assert described(dots) == "dots"
+    assert described(Plain()).endswith("Plain")
+    assert described(SceneLaw(sides=(3, 4))) != described(SceneLaw())
 
 
 def test_the_laws_of_the_data_sets() -> None:

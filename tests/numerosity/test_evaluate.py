@@ -94,6 +94,13 @@ def test_an_evaluation_comes_back_from_its_file(tmp_path: Path, found: Evaluatio
         assert back.covariates.equals(given.covariates)
 
 
+@pytest.mark.parametrize("name", ["evaluation", "evaluation.dat"])
+def test_an_evaluation_is_saved_under_any_name(tmp_path: Path, found: Evaluation, name: str) -> None:
+    back = Evaluation.load(found.save(tmp_path / name))
+    assert np.array_equal(back.embeddings, found.embeddings)
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
 def test_files_of_something_else_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Evaluation.load(tmp_path / "none.npz")

@@ -158,6 +158,16 @@ def test_without_the_reference_a_note_tells_so() -> None:
         analyze(z, counts, reference=9, **FEW)
 
 
+def test_islands_too_large_for_any_count_are_told_of() -> None:
+    """Half of an island's items must be of a count: 25 make it up of 49, never of 50."""
+    z, counts = planted(highest=4, each=25, noise=0.05)
+    options = {**FEW, "reference": None, "sweep": ()}
+    possible, hopeless = (analyze(z, counts, **{**options, "min_cluster_size": size}) for size in (49, 50))
+    assert possible.notes == ()
+    assert "Islands have 50 items or more, no count has more than 25" in hopeless.notes[0]
+    assert hopeless.subitizing_limit == -1
+
+
 def test_two_counts_are_enough() -> None:
     z, counts = planted(highest=1, each=25, noise=0.05)
     found = analyze(z, counts, **FEW)

@@ -6,7 +6,7 @@ import torch
 from planted_line import planted
 
 from diptych import embed
-from diptych.numerosity import Architecture, NumberNet, SceneLaw, evaluate, probe, respond
+from diptych.numerosity import Architecture, Evaluation, NumberNet, SceneLaw, evaluate, probe, respond
 from diptych.numerosity.readout import name_actions
 
 SMALL = SceneLaw(sides=(3, 3), clearance=1)
@@ -111,6 +111,28 @@ def test_an_image_model_is_probed() -> None:
     assert line.linear_error > 0
 
 
+def test_imprecise_actions_are_read_from_an_image_model() -> None:
+    pytest.importorskip("timm")
+    law = SceneLaw(sides=(3, 3), clearance=1, amounts=(0, 3))
+    model = embed.load_model("timm:test_resnet", pretrained=False)
+    found = respond(model, **{**DRAWN, "dataset": law})
+    assert np.abs(np.diff(found.counts[found.pairs], axis=1)).max() > 1
+
+
+def test_the_last_seed_serves(line: tuple[np.ndarray, np.ndarray]) -> None:
+    assert len(name_actions(*line, actions=60, seed=2**63 - 1)[0]) == 60
+
+
+@pytest.mark.parametrize("progress", [True, False])
+def test_bars_are_shown_throughout_or_not_at_all(
+    line: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch, progress: bool
+) -> None:
+    asked = []
+    monkeypatch.setattr(Evaluation, "analyze", lambda _, **options: asked.append(options["progress"]))
+    probe(*line, progress=progress)
+    assert asked == [progress]
+
+
 def test_a_model_that_ignores_its_images_is_refused() -> None:
     """All scenes in one place: counts 0 and 1 leave no unit of number."""
     with pytest.raises(ValueError, match=r"embeddings: .*same"):
@@ -123,6 +145,11 @@ def test_a_model_that_ignores_its_images_is_refused() -> None:
         (np.zeros((4, 2)), None, "counts: expected the number of objects in each scene"),
         (np.zeros(4), [0, 1, 0, 1], "model_or_embeddings: expected"),
         ("none.npy", [0, 1], "none.npy: no such file"),
+        (np.zeros((4, 2)), [0, 1, 2], r"counts: expected shape \(4,\), found \(3,\)"),
+        (np.zeros((4, 2)), [0, 1, 0.5, 1], "counts: expected whole numbers, found 0.5 in row 2"),
+        (np.zeros((4, 2)), [0, 1, -1, 1], "counts: expected numbers of objects, at least 0, found -1"),
+        (np.zeros((2, 2)), [0, np.nan], "counts: .*NaN"),
+        (np.full((2, 2), np.nan), [0, 1], "model_or_embeddings: .*NaN"),
     ],
 )
 def test_what_cannot_be_probed_is_refused(source: object, counts: object, message: str) -> None:

@@ -77,8 +77,9 @@ class Evaluation:
         if self.covariates is not None:
             arrays["covariates"] = self.covariates.to_numpy(np.float64)
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        with atomic_path(path) as temporary:
-            np.savez_compressed(temporary, evaluation=np.array(json.dumps(said)), **arrays)
+        # An open file: to a name of another ending numpy would add its own.
+        with atomic_path(path) as temporary, open(temporary, "wb") as file:
+            np.savez_compressed(file, evaluation=np.array(json.dumps(said)), **arrays)
         return Path(path)
 
     @classmethod

@@ -118,7 +118,11 @@ def described(dataset: "str | Renderer") -> str:
     """A data set in words that tell it from others: a name, or what a renderer calls itself."""
     if isinstance(dataset, str):
         return dataset
-    return dataset.__qualname__ if hasattr(dataset, "__qualname__") else repr(dataset)
+    if hasattr(dataset, "__qualname__"):
+        return dataset.__qualname__
+    # Object's own words are its address, which is another one when a training is resumed.
+    own_words = type(dataset).__repr__ is not object.__repr__
+    return repr(dataset) if own_words else type(dataset).__qualname__
 
 
 def check_amounts(amounts: tuple[int, int]) -> tuple[int, int]:

@@ -96,7 +96,7 @@ def analyze(
     _checks.seed(seed)
     for size in sweep:
         _checks.integer("sweep", size, 2)
-    notes = _check_reference(reference, items)
+    notes = _check_reference(reference, items) + _check_island_size(min_cluster_size, items)
     sizes = sorted({int(size) for size in sweep if size <= n})
     _checks.integer("bootstrap", bootstrap, 0)
     at = None if reference is None else int(reference)
@@ -128,6 +128,17 @@ def _check_reference(reference: int | None, items: Items) -> tuple[str, ...]:
     if reference != DEFAULT_REFERENCE:
         raise ValueError(f"reference: expected a count that items have, found {reference}")
     return (f"No item has {reference} objects: there is no Weber fraction at that reference.",)
+
+
+def _check_island_size(min_cluster_size: int, items: Items) -> tuple[str, ...]:
+    most = int(np.bincount(items.counts).max())
+    # Of an island of its own a count has more than half of the items.
+    if min_cluster_size < 2 * most:
+        return ()
+    return (
+        f"Islands have {min_cluster_size} items or more, no count has more than {most}: none can have an "
+        "island of its own; a smaller min_cluster_size would tell.",
+    )
 
 
 def _analyzed(items: Items, chosen: Parameters, stages: Stages) -> dict[str, Any]:

@@ -7,14 +7,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diptych._progress import track
 from diptych.numerosity.data import balanced, scenes
 from diptych.numerosity.evaluate import Evaluation, check_sizes, evaluate
-from diptych.numerosity.laws import Renderer, described
+from diptych.numerosity.inputs import count_vector, matrix
+from diptych.numerosity.laws import Renderer, amounts_of, described
 from diptych.numerosity.models import NumberNet
 from diptych.numerosity.readout import TOO_FEW, name_actions
 from diptych.numerosity.results import NumberLine
 from diptych.ops import _checks
-from diptych.ops._arrays import Array, to_tensor
+from diptych.ops._arrays import Array
 
 if TYPE_CHECKING:
     from diptych.embed import ImageModel, StoredEmbedding
@@ -92,7 +94,7 @@ def probe(
         device=device,
         progress=progress,
     )
-    return found.analyze(seed=seed, **options)
+    return found.analyze(seed=seed, progress=progress, **options)
 
 
 def respond(
@@ -129,11 +131,11 @@ def respond(
         check_sizes(highest=highest, each=each, batch_size=batch_size, actions=actions)
         _checks.integer("limit", limit, 1, highest)
         shown = _shown(source, layer, dataset, size, drawn)
-        return _with_actions(*shown, reading)
+        return _with_actions(*shown, reading, amounts_of(dataset))
     if counts is None:
         raise ValueError("counts: expected the number of objects in each scene of the embeddings, found none")
     embeddings = _matrix(source)
-    numbers = to_tensor("counts", counts).cpu().numpy().astype(np.int64)
+    numbers = count_vector("counts", counts, len(embeddings))
     reading["limit"] = min(limit, _reach(numbers))
     about = {"embeddings": str(source) if isinstance(source, str | os.PathLike) else "array"}
     return _with_actions(embeddings, numbers, None, about, reading)
@@ -145,16 +147,17 @@ def _with_actions(
     covariates: Any,
     about: dict[str, Any],
     reading: dict[str, int],
+    amounts: tuple[int, int] = (1, 1),
 ) -> Evaluation:
     pairs = actions = predicted = None
     if reading["limit"] >= 1:
-        pairs, actions, predicted = name_actions(embeddings, counts, **reading)
+        pairs, actions, predicted = name_actions(embeddings, counts, **reading, amounts=amounts)
     return Evaluation(embeddings, counts, covariates, pairs, actions, predicted, about)
 
 
 def _reach(counts: NDArray[np.int64]) -> int:
     """The largest count up to which there are items of each to teach and to name actions with."""
-    found = np.bincount(counts[counts >= 0], minlength=1) >= TOO_FEW
+    found = np.bincount(counts) >= TOO_FEW
     return int(np.argmin(np.append(found, False))) - 1
 
 
@@ -165,9 +168,7 @@ def _matrix(source: Any) -> NDArray[np.float32]:
         source = load_embedding(source)
     elif isinstance(source, StoredEmbedding):
         source = source.read()
-    tensor = to_tensor("model_or_embeddings", source)
-    _checks.matrix("model_or_embeddings", tensor)
-    return tensor.detach().cpu().float().numpy()
+    return matrix("model_or_embeddings", source).astype(np.float32)
 
 
 def _shown(
@@ -180,7 +181,8 @@ def _shown(
 
     counts = balanced(drawn["highest"], drawn["each"])
     embeddings, covariates = [], []
-    for start in range(0, len(counts), _BLOCK):
+    starts = range(0, len(counts), _BLOCK)
+    for start in track(starts, "embedding scenes", shown=drawn["progress"]):
         block = scenes(
             counts[start : start + _BLOCK],
             dataset,

@@ -22,6 +22,7 @@ def name_actions(
     limit: int = 8,
     actions: int = 2000,
     seed: int = 0,
+    amounts: tuple[int, int] = (1, 1),
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
     """Teach a linear classifier the actions among few objects, and have it name those among more.
 
@@ -35,6 +36,7 @@ def name_actions(
         limit: Most objects of the others.
         actions: How many it is taught, and how many it names.
         seed: Of the halves and the actions.
+        amounts: Least and largest number of objects that an action moves.
 
     Returns:
         ``pairs`` (p, 2) rows before and after, the true ``actions`` (p,) and the ``predicted`` (p,).
@@ -56,8 +58,8 @@ def name_actions(
     _checks.seed(seed)
     taught = min(taught, limit)
     first, second = _halves(counts, limit, seed)
-    lessons, right = pair_up(counts[first], actions, taught, seed)
-    questions, true = pair_up(counts[second], actions, limit, seed + 1)
+    lessons, right = pair_up(counts[first], actions, taught, seed, amounts=amounts)
+    questions, true = pair_up(counts[second], actions, limit, (seed + 1) % 2**63, amounts=amounts)
     lessons, questions = first[lessons], second[questions]
     reader = make_pipeline(StandardScaler(), LogisticRegression(max_iter=_ITERATIONS))
     reader.fit(_beside(embeddings, lessons), right)

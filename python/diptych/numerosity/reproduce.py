@@ -164,5 +164,5 @@ def _line(
         )
     if not found.is_file():
         size = _MIN_CLUSTER_SIZE[run.dataset]
-        Evaluation.load(tested).analyze(min_cluster_size=size, seed=run.seed).save(found)
+        Evaluation.load(tested).analyze(min_cluster_size=size, seed=run.seed, progress=progress).save(found)
     return NumberLine.load(found), net.architecture.stem
