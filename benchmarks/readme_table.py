@@ -22,6 +22,8 @@ HEADLINES = (
     ("nnls", "nnls, near-collinear", "n=3200 d=512 k=10", "float32", "scipy per row"),
     ("lasso", "lasso, RSVC-shaped", "n=3200", "float64", "celer"),
     ("correlation", "correlation, pearson", "833 pairs", "float32", "scipy cdist loop"),
+    ("scenes", "scenes, data set B", "n=181 counts 0 to 3", "float32", "numpy and PIL loop"),
+    ("numerosity", "NumberNet training step", "180 actions", "float32", "both sides of every pair"),
     ("linear_cka", "linear_cka", "n=5000 d=2048", "float32", "three torch.mm"),
 )
 

@@ -132,12 +132,11 @@ def test_an_evaluation_is_analyzed_whole() -> None:
     ("changed", "kind", "message"),
     [
         ({"highest": 0}, ValueError, "highest: expected 1 to"),
-        ({"each": 0}, ValueError, "each: expected 1 to"),
+        ({"each": 1}, ValueError, "each: expected 2 to"),
         ({"actions": 0}, ValueError, "actions: expected 1 to"),
         ({"limit": 5}, ValueError, "limit: expected 1 to 4, found 5"),
         ({"batch_size": 0}, ValueError, "batch_size: expected 1 to"),
         ({"batch_size": 1.5}, TypeError, "batch_size: expected an integer"),
-        ({"each": 1}, ValueError, "at least two items of each count"),
         ({"highest": 900, "each": 2}, ValueError, "fit"),
     ],
 )

@@ -253,6 +253,19 @@ def test_scenes_of_another_shape_are_refused(net: NumberNet, shape: tuple[int, .
         net.embed(torch.zeros(shape))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int32])
+def test_scenes_of_another_dtype_are_refused(net: NumberNet, dtype: torch.dtype) -> None:
+    with pytest.raises(TypeError, match="scenes: expected float32 or uint8, found"):
+        net.embed(torch.zeros(1, 1, 76, 76, dtype=dtype))
+
+
+def test_many_scenes_are_embedded_as_few_are(net: NumberNet) -> None:
+    scenes = torch.rand(67, 1, 76, 76, generator=torch.Generator().manual_seed(1))
+    parts = torch.cat([net.embed(each) for each in scenes.split(5)])
+    # Batches of other sizes are summed in another order.
+    torch.testing.assert_close(net.embed(scenes), parts, rtol=1e-4, atol=1e-5)
+
+
 def test_positions_stand_still_when_scenes_do(net: NumberNet) -> None:
     scenes = torch.zeros(3, 1, 76, 76)
     positions = net.embed(scenes).detach().numpy()

@@ -109,7 +109,7 @@ def test_many_backgrounds_and_sizes(folders: tuple[Path, Path], monkeypatch: pyt
     fresh = Photographs(*folders, LAW)
     for size, kept in zip((30, SIZE), few, strict=True):
         assert torch.equal(numerosity.scenes([2] * 9, fresh, size, 1).images, kept)
-    assert repr(drawn) == "Photographs(3 objects, 2 backgrounds)"
+    assert repr(drawn).startswith("Photographs(3 objects, 2 backgrounds, ")
     corners = {image[0, 0, 0].item() for image in few[1]}
     assert len(corners) > 2  # two pictures, cropped anywhere
 
@@ -149,3 +149,21 @@ def test_objects_that_do_not_fit_are_refused(folders: tuple[Path, Path]) -> None
     with pytest.raises(ValueError, match="sides: expected squares that fit on 30 pixels, found 40"):
         numerosity.scenes([1], Photographs(*folders), 30)
     assert not hasattr(numerosity, "Photos")
+
+
+def test_other_pictures_or_another_law_are_another_data_set(folders: tuple[Path, Path]) -> None:
+    """What a training that is resumed knows its data set by."""
+    objects, backgrounds = folders
+    files = sorted(objects.iterdir())
+    told = {
+        repr(Photographs(*given))
+        for given in (
+            (objects, backgrounds, LAW),
+            (objects, backgrounds),
+            (objects, None, LAW),
+            (files[:2], backgrounds, LAW),
+            (files[1:], backgrounds, LAW),
+        )
+    }
+    assert len(told) == 5
+    assert repr(Photographs(objects, backgrounds, LAW)) == repr(Photographs(objects, backgrounds, LAW))

@@ -157,6 +157,19 @@ def test_what_cannot_be_probed_is_refused(source: object, counts: object, messag
         respond(source, counts if counts is None else np.array(counts))
 
 
+def test_a_number_net_has_one_layer() -> None:
+    with pytest.raises(ValueError, match=r"layer: expected 'embedding'.*found 'layer3'"):
+        respond(NumberNet(Architecture(size=39)), layer="layer3")
+
+
+def test_no_actions_are_named_beyond_the_scenes(line: tuple[np.ndarray, np.ndarray]) -> None:
+    few = line[1] <= 5
+    found = respond(line[0][few], line[1][few])
+    assert line[1][few][found.pairs].max() == 5
+    with pytest.raises(ValueError, match="limit: expected 1 to 5, found 8"):
+        respond(line[0][few], line[1][few], limit=8)
+
+
 def test_counts_beside_a_model_are_refused() -> None:
     with pytest.raises(ValueError, match="counts: expected none beside a model"):
         respond(NumberNet(Architecture(size=39)), np.arange(3))

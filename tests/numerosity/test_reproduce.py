@@ -109,6 +109,17 @@ def test_a_study_is_made_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert again.lines[name].figures() == pytest.approx(study.lines[name].figures(), nan_ok=True)
 
 
+def test_a_study_keeps_its_stem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights that turn up between two starts do not change what the study stands on."""
+    monkeypatch.setitem(BUDGETS, "small", Budget((), batches=1))
+    monkeypatch.setattr("diptych.numerosity.stem.imagenet_at_hand", lambda: False)
+    assert reproduce(tmp_path / "study").stem == "random"
+    (tmp_path / "study" / "claims.csv").unlink()
+    monkeypatch.setattr("diptych.numerosity.stem.imagenet_at_hand", lambda: True)
+    with pytest.raises(ValueError, match="stem is 'random' there and 'imagenet' here"):
+        reproduce(tmp_path / "study", resume=True)
+
+
 def test_the_full_budget_is_the_thesis() -> None:
     full = BUDGETS["full"]
     assert all(run.epochs * full.batches * full.pairs == 162_000 for run in full.runs)

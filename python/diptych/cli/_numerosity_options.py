@@ -22,7 +22,9 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out ho
 Highest = Annotated[int, typer.Option(help="Scenes have 0 to so many objects.")]
 Each = Annotated[int, typer.Option(help="Scenes of each count.")]
 Actions = Annotated[int, typer.Option(help="Actions to name.")]
-Limit = Annotated[int, typer.Option(help="Most objects in a scene of these.")]
+Limit = Annotated[
+    int | None, typer.Option(help="Most objects in a scene of these; default: 8, or what --highest is.")
+]
 BatchSize = Annotated[int, typer.Option(help="Scenes in a forward pass.")]
 Reference = Annotated[int, typer.Option(help="Count that others are compared to for the Weber fraction.")]
 MinClusterSize = Annotated[int, typer.Option(help="Scenes of the smallest island.")]

@@ -29,7 +29,7 @@ def examine(
     highest: Highest = 30,
     each: Each = 150,
     actions: Actions = 2000,
-    limit: Limit = 8,
+    limit: Limit = None,
     seed: Seed = 0,
     batch_size: BatchSize = 64,
     device: Device = None,
@@ -53,7 +53,7 @@ def examine(
         device=device,
     )
     found.save(out)
-    say(f"{found.accuracy:.1%} of {actions} actions on up to {limit} objects named rightly")
+    say(f"{found.accuracy:.1%} of {actions} actions on up to {found.about['limit']} objects named rightly")
     say(f"\nEvaluation: {out}")
 
 

@@ -47,7 +47,7 @@ def probe(
     each: Each = 150,
     actions: Actions = 2000,
     taught: Annotated[int, typer.Option(help="Most objects in the scenes of actions that are taught.")] = 3,
-    limit: Limit = 8,
+    limit: Limit = None,
     reference: Reference = 16,
     min_cluster_size: MinClusterSize = 90,
     seed: Seed = 0,

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 
+#: Most objects in the scenes of actions that are named, unless it is told.
+LIMIT = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -90,6 +93,8 @@ class Evaluation:
             FileNotFoundError: There is no such file.
             ValueError: It is damaged, or holds something else.
         """
+        if not Path(path).is_file():
+            raise FileNotFoundError(f"{path}: no such file")
         with readable(str(path), "evaluation"):
             arrays, said = read_archive(Path(path), "evaluation", _FORMAT)
             covariates = None
@@ -112,7 +117,7 @@ def evaluate(
     highest: int = 30,
     each: int = 150,
     actions: int = 2000,
-    limit: int = 8,
+    limit: int | None = None,
     seed: int = 0,
     batch_size: int = 64,
     device: str | torch.device | None = None,
@@ -129,7 +134,7 @@ def evaluate(
         highest: Counts go from 0 to this.
         each: Scenes of each count.
         actions: Actions to name.
-        limit: Most objects in a scene of these.
+        limit: Most objects in a scene of these; 8 by default, or ``highest`` where that is less.
         seed: Of the scenes and the actions; whatever it is, none of these scenes was trained on.
         batch_size: Scenes of a forward pass.
         device: Where to compute; where the network is by default.
@@ -139,8 +144,9 @@ def evaluate(
         TypeError: No whole number where one is wanted.
         ValueError: A number out of range, ``limit`` above ``highest``, or an unknown data set.
     """
-    check_sizes(highest=highest, each=each, actions=actions, batch_size=batch_size)
-    _checks.integer("limit", limit, 1, highest)
+    check_sizes(highest=highest, actions=actions, batch_size=batch_size)
+    _checks.integer("each", each, 2)
+    limit = checked_limit(limit, highest)
     counts = balanced(highest, each)
     embeddings, covariates = embed_scenes(net, counts, dataset, seed, batch_size, device, progress)
     pairs, true = pair_up(counts, actions, limit, seed, amounts=amounts_of(dataset))
@@ -188,6 +194,14 @@ def embed_scenes(
         embeddings[start : start + len(batch)] = net.embed(drawn.images).cpu().numpy()
         covariates.append(drawn.covariates)
     return embeddings, pandas.concat(covariates, ignore_index=True)
+
+
+def checked_limit(limit: int | None, highest: int) -> int:
+    """The most objects in a scene of an action, no more than there are scenes of."""
+    if limit is None:
+        return min(LIMIT, highest)
+    _checks.integer("limit", limit, 1, highest)
+    return limit
 
 
 def check_sizes(**numbers: int) -> None:

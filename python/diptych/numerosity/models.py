@@ -128,14 +128,18 @@ class NumberNet(nn.Module):
         """Embed scenes.
 
         Args:
-            scenes: (n, 1, size, size) or (n, 3, size, size) float in 0..1, or uint8; one channel is repeated.
+            scenes: (n, 1, size, size) or (n, 3, size, size), float32 in 0..1 or uint8; one channel is
+                repeated.
 
         Returns:
             (n, d) float32, differentiable.
 
         Raises:
+            TypeError: Another dtype.
             ValueError: Another shape.
         """
+        if scenes.dtype not in (torch.float32, torch.uint8):
+            raise TypeError(f"scenes: expected float32 or uint8, found {scenes.dtype}")
         size = self.architecture.size
         if scenes.ndim != 4 or scenes.shape[1] not in (1, 3) or scenes.shape[2:] != (size, size):
             raise ValueError(

@@ -1,5 +1,6 @@
 """Scenes of photographs: objects, cut out or whole, on backgrounds."""
 
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -74,8 +75,12 @@ class Photographs:
         self._scaled: dict[tuple[int, int], NDArray[np.uint8]] = {}
 
     def __repr__(self) -> str:
-        grounds = 0 if self._backgrounds is None else len(self._backgrounds)
-        return f"Photographs({len(self._objects)} objects, {grounds} backgrounds)"
+        grounds = [] if self._backgrounds is None else self._backgrounds.files or []
+        digest = hashlib.blake2b(digest_size=8)
+        for path in (*self._objects, *grounds):
+            digest.update(f"{path.name} {path.stat().st_size}\n".encode(errors="surrogateescape"))
+        told = f"{len(self._objects)} objects, {len(grounds)} backgrounds, {digest.hexdigest()}"
+        return f"Photographs({told}, {self.law})"
 
     def __call__(
         self, counts: torch.Tensor, size: int, seed: int, first: int

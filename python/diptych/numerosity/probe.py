@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from diptych._progress import track
 from diptych.numerosity.data import balanced, scenes
-from diptych.numerosity.evaluate import Evaluation, check_sizes, evaluate
+from diptych.numerosity.evaluate import Evaluation, check_sizes, checked_limit, evaluate
 from diptych.numerosity.inputs import count_vector, matrix
 from diptych.numerosity.laws import Renderer, amounts_of, described
 from diptych.numerosity.models import NumberNet
 from diptych.numerosity.readout import TOO_FEW, name_actions
 from diptych.numerosity.results import NumberLine
-from diptych.ops import _checks
 from diptych.ops._arrays import Array
 
 if TYPE_CHECKING:
@@ -35,7 +34,7 @@ def probe(
     each: int = 150,
     size: int = 244,
     taught: int = 3,
-    limit: int = 8,
+    limit: int | None = None,
     actions: int = 2000,
     seed: int = 0,
     batch_size: int = 64,
@@ -55,12 +54,13 @@ def probe(
             .npy, .npz or .pt file, of a .safetensors file, or of a folder of shards.
         counts: (n,) objects in each scene of the embeddings; for models they are made.
         layer: Of an image model: a module path, "logits" or "embedding".
-        dataset: Scenes, as :func:`diptych.numerosity.scenes` takes them.
-        highest: Counts go from 0 to this.
+        dataset: Scenes that models are shown, as :func:`diptych.numerosity.scenes` takes them.
+        highest: Their counts go from 0 to this.
         each: Scenes of each count.
         size: Height and width of the scenes that an image model is shown, before its own preprocessing.
-        taught: Most objects in the scenes of the actions that are taught.
-        limit: Most objects in the scenes of the actions that are named.
+        taught: Most objects in the scenes of the actions that are taught; a NumberNet is taught none.
+        limit: Most objects in the scenes of the actions that are named; 8 by default, or as far as there are
+            scenes.
         actions: How many.
         seed: Of scenes, actions and the analysis.
         batch_size: Scenes of a forward pass.
@@ -107,7 +107,7 @@ def respond(
     each: int = 150,
     size: int = 244,
     taught: int = 3,
-    limit: int = 8,
+    limit: int | None = None,
     actions: int = 2000,
     seed: int = 0,
     batch_size: int = 64,
@@ -125,18 +125,23 @@ def respond(
     if isinstance(source, NumberNet | ImageModel) and counts is not None:
         raise ValueError("counts: expected none beside a model, whose scenes are made here")
     if isinstance(source, NumberNet):
+        if layer != "embedding":
+            raise ValueError(
+                f"layer: expected 'embedding', all that a NumberNet is asked for, found {layer!r}"
+            )
         return evaluate(source, dataset, actions=actions, limit=limit, **drawn)
-    reading = {"taught": taught, "limit": limit, "actions": actions, "seed": seed}
+    reading = {"taught": taught, "actions": actions, "seed": seed}
     if isinstance(source, ImageModel):
         check_sizes(highest=highest, each=each, batch_size=batch_size, actions=actions)
-        _checks.integer("limit", limit, 1, highest)
+        reading["limit"] = checked_limit(limit, highest)
         shown = _shown(source, layer, dataset, size, drawn)
         return _with_actions(*shown, reading, amounts_of(dataset))
     if counts is None:
         raise ValueError("counts: expected the number of objects in each scene of the embeddings, found none")
     embeddings = _matrix(source)
     numbers = count_vector("counts", counts, len(embeddings))
-    reading["limit"] = min(limit, _reach(numbers))
+    reach = _reach(numbers)
+    reading["limit"] = checked_limit(limit, reach) if reach >= 1 else 0
     about = {"embeddings": str(source) if isinstance(source, str | os.PathLike) else "array"}
     return _with_actions(embeddings, numbers, None, about, reading)
 

@@ -15,6 +15,7 @@ from diptych.numerosity.evaluate import Evaluation, evaluate
 from diptych.numerosity.models import Stem
 from diptych.numerosity.results import NumberLine
 from diptych.numerosity.schedule import Precision
+from diptych.numerosity.stem import stem_at_hand
 from diptych.numerosity.train import train
 from diptych.ops import _checks
 
@@ -120,27 +121,26 @@ def reproduce(
 
     Raises:
         FileExistsError: ``out`` holds something and ``resume`` was not asked for.
+        FloatingPointError: A training whose loss is not finite; ``resume`` goes on from the last good epoch.
+        ModuleNotFoundError: lightning or torchmetrics is not installed.
+        OSError: ``stem="imagenet"``, and its weights are neither at hand nor to be had.
         ValueError: An unknown budget or stem, or ``out`` holds another study.
     """
     _checks.one_of("budget", budget, tuple(BUDGETS))
     plan, folder = BUDGETS[budget], Path(out)
     check_folder(folder, resume, kind=KIND, finished=CLAIMS, again="--resume", beside="")
-    lines, stems = {}, set()
+    chosen, lines = stem or stem_at_hand(), {}
     with unless_refused(folder):
-        JobFolder(folder, {"budget": budget, "stem": stem}, {}, resume=resume, kind=KIND)
+        JobFolder(folder, {"budget": budget, "stem": chosen}, {}, resume=resume, kind=KIND)
         for run in plan.runs:
-            lines[run.name], used = _line(run, plan, folder / run.name, stem, device, progress)
-            stems.add(used)
-    (only,) = stems
-    study = Study(folder, only, lines, tuple(claims(plan.runs, lines)))
+            lines[run.name] = _line(run, plan, folder / run.name, chosen, device, progress)
+    study = Study(folder, chosen, lines, tuple(claims(plan.runs, lines)))
     write_csv(folder / CLAIMS, Claim, study.claims)
     return study
 
 
-def _line(
-    run: Run, plan: Budget, folder: Path, stem: Stem | None, device: str | None, progress: bool
-) -> tuple[NumberLine, Stem]:
-    """The number line of a run and its stem; what is done already is read."""
+def _line(run: Run, plan: Budget, folder: Path, stem: Stem, device: str | None, progress: bool) -> NumberLine:
+    """The number line of a run; what is done already is read."""
     net = train(
         run.dataset,
         limit=run.limit,
@@ -165,4 +165,4 @@ def _line(
     if not found.is_file():
         size = _MIN_CLUSTER_SIZE[run.dataset]
         Evaluation.load(tested).analyze(min_cluster_size=size, seed=run.seed, progress=progress).save(found)
-    return NumberLine.load(found), net.architecture.stem
+    return NumberLine.load(found)

@@ -1,7 +1,7 @@
 """The stem: AlexNet's first two convolutions, drawn or as ImageNet taught them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
@@ -43,6 +43,11 @@ def imagenet_at_hand() -> bool:
     except ModuleNotFoundError:
         return False
     return (Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]).is_file()
+
+
+def stem_at_hand() -> Literal["imagenet", "random"]:
+    """What a network stands on where nothing is asked for."""
+    return "imagenet" if imagenet_at_hand() else "random"
 
 
 _CONVOLUTIONS = [(layer, kind) for layer in (0, 3) for kind in ("weight", "bias")]

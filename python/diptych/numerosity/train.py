@@ -13,7 +13,7 @@ from diptych.embed._extras import require
 from diptych.numerosity.laws import Renderer, renderer_of
 from diptych.numerosity.models import Architecture, NumberNet, Stem
 from diptych.numerosity.schedule import LAST, Epoch, Precision, Schedule
-from diptych.numerosity.stem import imagenet_at_hand
+from diptych.numerosity.stem import stem_at_hand
 from diptych.ops import _checks
 
 if TYPE_CHECKING:
@@ -115,17 +115,13 @@ def train(
         raise ValueError("resume: expected out beside it, the folder to go on with")
     from diptych.numerosity.training import Plan
 
-    architecture = Architecture(dimension, stem or _stem_at_hand(), normalize, size, seed)
+    architecture = Architecture(dimension, stem or stem_at_hand(), normalize, size, seed)
     schedule = Schedule(dataset, limit, epochs, batches, pairs, learning_rate, seed)
     plan = Plan(architecture, schedule, validation, patience, device or "auto", devices, precision, progress)
     if out is None:
         with tempfile.TemporaryDirectory() as folder:
             return plan.fit(Path(folder))
     return _in_folder(plan, Path(out), resume)
-
-
-def _stem_at_hand() -> Stem:
-    return "imagenet" if imagenet_at_hand() else "random"
 
 
 def _in_folder(plan: "Plan", folder: Path, resume: bool) -> NumberNet:
