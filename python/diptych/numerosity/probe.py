@@ -1,7 +1,7 @@
 """Any model or embedding in: does it have a number line?"""
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from diptych.numerosity.data import balanced, scenes
 from diptych.numerosity.evaluate import Evaluation, check_sizes, checked_limit, evaluate
 from diptych.numerosity.inputs import count_vector, matrix
 from diptych.numerosity.laws import Renderer, amounts_of, described
+from diptych.numerosity.method import DEFAULT_REFERENCE
 from diptych.numerosity.models import NumberNet
 from diptych.numerosity.readout import TOO_FEW, name_actions
 from diptych.numerosity.results import NumberLine
@@ -20,12 +21,54 @@ from diptych.ops._arrays import Array
 if TYPE_CHECKING:
     from diptych.embed import ImageModel, StoredEmbedding
 
+#: What can be probed: a network of ours, an image model or its name, embeddings or the file that they are in.
+Source: TypeAlias = "NumberNet | ImageModel | StoredEmbedding | Array | str | os.PathLike[str]"
+
 # Scenes drawn at once for an image model.
 _BLOCK = 512
 
 
 def probe(
-    model_or_embeddings: "NumberNet | ImageModel | StoredEmbedding | Array | str | os.PathLike[str]",
+    model_or_embeddings: Source,
+    counts: Array | None = None,
+    *,
+    reference: int | None = DEFAULT_REFERENCE,
+    min_cluster_size: int = 90,
+    name: str = "",
+    seed: int = 0,
+    progress: bool = True,
+    **options: Any,
+) -> NumberLine:
+    """Look for a number line in a layer of any image model, or in any embedding of scenes.
+
+    :func:`respond`, and :func:`diptych.numerosity.analyze` of what it gives.
+
+    Args:
+        model_or_embeddings: A :class:`NumberNet`, an image model or its name, embeddings or their file.
+        counts: (n,) objects in each scene of embeddings; for models they are made.
+        reference: Count that others are compared to for the Weber fraction.
+        min_cluster_size: Items of the smallest island.
+        name: What is probed, for titles.
+        seed: Of scenes, actions and the analysis.
+        progress: Show bars on stderr.
+        options: Of :func:`respond`: the scenes, the layer, the actions.
+
+    Returns:
+        The number line. Of embeddings whose counts have fewer than four scenes of 0 and of 1 it says
+        nothing of actions.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: What :func:`respond` or :func:`diptych.numerosity.analyze` refuses.
+        TypeError: Neither a model nor embeddings.
+    """
+    found = respond(model_or_embeddings, counts, seed=seed, progress=progress, **options)
+    chosen = {"reference": reference, "min_cluster_size": min_cluster_size, "seed": seed}
+    return found.analyze(**chosen, name=name, progress=progress)
+
+
+def respond(
+    model_or_embeddings: Source,
     counts: Array | None = None,
     *,
     layer: str = "embedding",
@@ -40,9 +83,8 @@ def probe(
     batch_size: int = 64,
     device: str | torch.device | None = None,
     progress: bool = True,
-    **options: Any,
-) -> NumberLine:
-    """Look for a number line in a layer of any image model, or in any embedding of scenes.
+) -> Evaluation:
+    """Show scenes to a model, or take embeddings of some, and have actions between them named.
 
     An image model is shown scenes of 0 to ``highest`` objects. A :class:`NumberNet` names actions itself; for
     any other network, and for embeddings, a linear classifier is taught the actions among few objects and
@@ -66,55 +108,16 @@ def probe(
         batch_size: Scenes of a forward pass.
         device: Where to compute; where the model is by default.
         progress: Show bars on stderr.
-        options: Of :func:`diptych.numerosity.analyze`.
 
     Returns:
-        The number line. Of embeddings whose counts have fewer than four scenes of 0 and of 1 it says
-        nothing of actions.
+        What :func:`diptych.numerosity.analyze` takes.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: Embeddings without counts, a model with them, or what :func:`diptych.numerosity.analyze`
-            refuses.
+        ValueError: Embeddings without counts, a model with them, a layer that is not there, numbers out of
+            range, too few scenes to name actions with.
         TypeError: Neither a model nor embeddings.
     """
-    found = respond(
-        model_or_embeddings,
-        counts,
-        layer=layer,
-        dataset=dataset,
-        highest=highest,
-        each=each,
-        size=size,
-        taught=taught,
-        limit=limit,
-        actions=actions,
-        seed=seed,
-        batch_size=batch_size,
-        device=device,
-        progress=progress,
-    )
-    return found.analyze(seed=seed, progress=progress, **options)
-
-
-def respond(
-    model_or_embeddings: "NumberNet | ImageModel | StoredEmbedding | Array | str | os.PathLike[str]",
-    counts: Array | None = None,
-    *,
-    layer: str = "embedding",
-    dataset: str | Renderer = "B",
-    highest: int = 30,
-    each: int = 150,
-    size: int = 244,
-    taught: int = 3,
-    limit: int | None = None,
-    actions: int = 2000,
-    seed: int = 0,
-    batch_size: int = 64,
-    device: str | torch.device | None = None,
-    progress: bool = True,
-) -> Evaluation:
-    """What :func:`probe` analyzes; arguments and errors are its own."""
     from diptych.embed import ImageModel, load_model
 
     source: Any = model_or_embeddings
