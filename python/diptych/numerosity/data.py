@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -313,8 +313,7 @@ def _drawn(
     _checks.seed(seed)
     if dtype not in (torch.float32, torch.uint8):
         raise TypeError(f"dtype: expected torch.float32 or torch.uint8, found {dtype}")
-    images, covariates = renderer(counts, size, seed, first)
-    _check_rendered(images, covariates, len(counts), size)
+    images, covariates = _checked_rendering(renderer(counts, size, seed, first), len(counts), size)
     images = _converted(images, dtype).to(place)
     if target is not None:
         _checks.output("out", target, tuple(images.shape), dtype, (images,))
@@ -322,8 +321,11 @@ def _drawn(
     return images, lambda: covariates
 
 
-def _check_rendered(images: torch.Tensor, covariates: "pd.DataFrame", n: int, size: int) -> None:
+def _checked_rendering(drawn: Any, n: int, size: int) -> "tuple[torch.Tensor, pd.DataFrame]":
     """Demand of a renderer what :class:`Renderer` says."""
+    if not isinstance(drawn, tuple) or len(drawn) != 2:
+        raise TypeError(f"dataset: expected a renderer of (images, covariates), found {type(drawn).__name__}")
+    images, covariates = drawn
     if not isinstance(images, torch.Tensor) or images.dtype not in (torch.float32, torch.uint8):
         found = getattr(images, "dtype", type(images).__name__)
         raise TypeError(f"dataset: expected a renderer of float32 or uint8 tensors, found {found}")
@@ -331,12 +333,16 @@ def _check_rendered(images: torch.Tensor, covariates: "pd.DataFrame", n: int, si
         raise ValueError(
             f"dataset: expected a renderer of images ({n}, C, {size}, {size}), found {tuple(images.shape)}"
         )
+    # NaN is neither.
+    if images.dtype == torch.float32 and not bool(((images >= 0) & (images <= 1)).all()):
+        raise ValueError("dataset: expected a renderer of float32 images in 0..1, found numbers beyond")
     missing = [name for name in COVARIATES if name not in covariates]
     if missing or len(covariates) != n:
         raise ValueError(
             f"dataset: expected a renderer of {n} rows of covariates {', '.join(COVARIATES)}, "
             f"found {len(covariates)} rows of {', '.join(map(str, covariates))}"
         )
+    return images, covariates
 
 
 def _converted(images: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:

@@ -8,6 +8,8 @@ import torch
 from diptych import ops
 from diptych.ops import _checks
 from diptych.ops._arrays import Array
+from diptych.ops._squares import MAX_SIZE
+from diptych.ops.place_squares import checked_law
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,8 +56,8 @@ class SceneLaw:
         amounts: Least and largest number of objects that an action puts or takes.
 
     Raises:
-        TypeError: Not a pair of a least and a largest number.
-        ValueError: Amounts that are negative, or the largest less than 1.
+        TypeError: Not a pair of a least and a largest number, or no numbers.
+        ValueError: A number out of range, the least above the largest, amounts of 0 alone.
     """
 
     sides: tuple[int, int] = (15, 15)
@@ -66,6 +68,8 @@ class SceneLaw:
     amounts: tuple[int, int] = (1, 1)
 
     def __post_init__(self) -> None:
+        ranges = self.sides, self.side_jitter, self.contrasts, self.contrast_jitter, self.clearance
+        checked_law(MAX_SIZE, *ranges, tries=1, seed=0)
         check_amounts(self.amounts)
 
     def squares(

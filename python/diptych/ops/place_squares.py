@@ -97,7 +97,7 @@ def place_squares(
     if fewest < 0 or most > MAX_SQUARES:
         found = fewest if fewest < 0 else most
         raise ValueError(f"counts: expected 0 to {MAX_SQUARES} squares on a scene, found {found}")
-    law = _law(size, sides, side_jitter, contrasts, contrast_jitter, clearance, tries, seed)
+    law = checked_law(size, sides, side_jitter, contrasts, contrast_jitter, clearance, tries, seed)
     target = tensor.device if device is None else torch.device(device)
     run = choose("place_squares", target, backend, _IMPLEMENTATIONS)
     # Copies to a GPU need not be waited for; those from one must be.
@@ -193,7 +193,7 @@ def _integers(name: str, value: Array) -> torch.Tensor:
     return whole
 
 
-def _law(
+def checked_law(
     size: int,
     sides: tuple[int, int],
     side_jitter: int,
