@@ -11,7 +11,7 @@ from scipy import stats
 
 from diptych import ops
 from diptych.ops import _counter
-from diptych.ops.place_squares import _law, _surely_fits
+from diptych.ops.place_squares import _surely_fits, checked_law
 
 BACKENDS = ("cpu", "torch")
 SEEDS = range(3)
@@ -254,11 +254,11 @@ def test_a_scene_without_room_is_refused(backend: str) -> None:
 
 def test_whether_squares_surely_fit_is_safe() -> None:
     # Where it is said so, one try is enough for the worst of scenes.
-    law = _law(244, (10, 30), 3, (1.0, 1.0), 0.0, 3, 1, 0)
+    law = checked_law(244, (10, 30), 3, (1.0, 1.0), 0.0, 3, 1, 0)
     assert _surely_fits(8, law)
     assert not _surely_fits(30, law)
     for size in range(8, 60, 4):
-        law = _law(size, (2, 6), 1, (1.0, 1.0), 0.0, 2, 1, 0)
+        law = checked_law(size, (2, 6), 1, (1.0, 1.0), 0.0, 2, 1, 0)
         most = max(count for count in range(60) if _surely_fits(count, law))
         found = ops.place_squares(
             np.full(200, most), size=size, sides=(2, 6), side_jitter=1, clearance=2, tries=1
