@@ -94,6 +94,24 @@ def test_a_stopped_training_goes_on_to_the_same_bits(
     assert same(train(**OPTIONS, out=out, resume=True), undisturbed)
 
 
+def test_ctrl_c_reaches_the_caller_and_leaves_the_last_epoch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, undisturbed: NumberNet
+) -> None:
+    heard, step = signal.getsignal(signal.SIGINT), ActionTask.training_step
+
+    def pressed(task: ActionTask, batch: Any, index: int) -> torch.Tensor:
+        if task.current_epoch == 1:
+            raise KeyboardInterrupt
+        return step(task, batch, index)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ActionTask, "training_step", pressed)
+        with pytest.raises(KeyboardInterrupt):
+            train(**OPTIONS, out=tmp_path / "net")
+    assert signal.getsignal(signal.SIGINT) is heard
+    assert same(train(**OPTIONS, out=tmp_path / "net", resume=True), undisturbed)
+
+
 def test_a_killed_training_goes_on_to_the_same_bits(tmp_path: Path, undisturbed: NumberNet) -> None:
     out = tmp_path / "net"
     program = f"from diptych.numerosity.train import train; train(**{OPTIONS!r}, out={str(out)!r})"

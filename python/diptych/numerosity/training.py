@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -277,7 +278,7 @@ class Plan:
             callbacks.append(Progress())
         if self.patience is not None:
             callbacks += [EarlyStopping(WATCHED, patience=self.patience), best]
-        with _quiet():
+        with _quiet(), _interrupted_as_usual():
             trainer = lightning.Trainer(
                 accelerator=self.device,
                 devices=self.devices,
@@ -303,6 +304,19 @@ class Plan:
             task.load_state_dict(SafeCheckpointIO().load_checkpoint(best.best_model_path)["state_dict"])
         net.schedule, net.history = self.schedule.described(), tuple(history.epochs)
         return net.cpu().eval()
+
+
+@contextmanager
+def _interrupted_as_usual() -> Iterator[None]:
+    """Ctrl-C reaches the caller: lightning leaves the program instead, and has no further Ctrl-C heard."""
+    heard = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit as error:
+        if not isinstance(error.__context__, KeyboardInterrupt):
+            raise
+        signal.signal(signal.SIGINT, heard)
+        raise KeyboardInterrupt from None
 
 
 @contextmanager
