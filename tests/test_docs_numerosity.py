@@ -33,7 +33,7 @@ def test_the_lines_of_code_run_one_after_the_other(
 
 def test_the_data_sets_and_figures_are_those_of_the_code() -> None:
     table = PAGE[PAGE.index("| data set |") : PAGE.index("Squares lie uniformly")]
-    assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == list(DATASETS)
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(DATASETS)
     assert {"main_7_3", "main_7_5", "appendix_7_1", "appendix_7_14"} <= set(NUMEROSITY_FIGURES)
     for name in ("main_7_3", "main_7_5", "appendix_7_1", "appendix_7_14"):
         assert f"`{name}`" in PAGE

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import diptych
+from PIL import Image
 
 from diptych.numerosity import Architecture, Evaluation, NumberLine, NumberNet, reproduce
 
@@ -94,6 +95,17 @@ def test_a_model_of_timm_and_a_trained_network_are_probed(
         assert Evaluation.load(page / "evaluation.npz").embeddings.shape == (16, 3)
 
 
+def test_photographs_are_pasted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    objects = tmp_path / "objects"
+    objects.mkdir()
+    Image.new("RGB", (30, 20), (200, 50, 0)).save(objects / "brick.png")
+    NumberNet(Architecture()).save(tmp_path / "net.safetensors")
+    shown = ("--objects", objects, "--highest", "2", "--each", "2", "--limit", "2", "--actions", "6")
+    examine = ("numerosity", "test", tmp_path / "net.safetensors", "--out", tmp_path / "test.npz", *shown)
+    assert diptych(*examine, monkeypatch=monkeypatch) == 0
+    assert Evaluation.load(tmp_path / "test.npz").about["dataset"].startswith("Photographs(1 objects")
+
+
 def test_a_study_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -126,6 +138,7 @@ def test_a_study_is_made(
         (("probe", "z.npy", "--counts", "words.txt", "--out", "page"), "words.txt: not a file of counts"),
         (("probe", "z.npy", "--counts", "half.npy", "--out", "page"), "half.npy: not a file of counts"),
         (("train", "--out", "net", "--epochs", "0"), "epochs: expected 1 to"),
+        (("train", "--out", "net", "--backgrounds", "."), "--backgrounds: expected --objects beside it"),
     ],
 )
 def test_bad_input_is_told_in_a_line(

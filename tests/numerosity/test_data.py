@@ -1,6 +1,5 @@
 """Scenes, sequences of actions and test sets of numerosity."""
 
-import dataclasses
 import subprocess
 import sys
 from typing import Any
@@ -35,7 +34,7 @@ def dots(counts: torch.Tensor, size: int, seed: int, first: int) -> tuple[torch.
 
 def test_the_names() -> None:
     assert ACTIONS == ("put", "take", "shake")
-    assert list(DATASETS) == ["A", "B", "jitter", "imprecise"]
+    assert list(DATASETS) == ["A", "B", "jitter", "jitter-as-printed", "imprecise"]
 
 
 @pytest.mark.parametrize("dataset", DATASETS)
@@ -55,7 +54,8 @@ def test_scenes_show_their_counts(dataset: str) -> None:
         assert sides.unique().tolist() == [15]
         assert contrasts.unique().tolist() == [65535]
     else:
-        jitter, off = (3, 1311) if dataset == "jitter" else (0, 0)
+        # Of 65535 steps 0.02 are 1311, and 0.0002 are 13.
+        jitter, off = {"B": (0, 0), "jitter": (3, 1311), "jitter-as-printed": (3, 13)}[dataset]
         assert 10 - jitter <= sides.min() < sides.max() <= 30 + jitter
         assert 25 * 257 - off <= contrasts.min() < contrasts.max() <= 65535
         alike = all(len(scene[scene[:, 2] > 0, 2].unique()) == 1 for scene in squares[2:])
@@ -76,10 +76,9 @@ def test_a_renderer_is_called_the_same_in_every_process() -> None:
 
 def test_the_laws_of_the_data_sets() -> None:
     assert DATASETS["B"].contrasts[0] == 25 / 255
-    assert [law.amounts for law in DATASETS.values()] == [(1, 1), (1, 1), (1, 1), (0, 3)]
+    assert [law.amounts for law in DATASETS.values()] == [(1, 1), (1, 1), (1, 1), (1, 1), (0, 3)]
     assert {law.clearance for law in DATASETS.values()} == {3}
-    printed = dataclasses.replace(DATASETS["jitter"], contrast_jitter=0.0002)
-    squares = printed.squares(np.full(50, 5), 244, 0, 0, "cpu")
+    squares = DATASETS["jitter-as-printed"].squares(np.full(50, 5), 244, 0, 0, "cpu")
     spread = squares[:, :, 3].amax(1) - squares[:, :, 3].amin(1)
     assert 13 < spread.max() <= 26  # 0.0002 of 65535 is 13 steps
 
@@ -283,7 +282,7 @@ def test_pairs_of_a_pool(seed: int, amounts: tuple[int, int]) -> None:
     [
         (
             lambda: numerosity.scenes([1], "C"),
-            "dataset: expected one of 'A', 'B', 'jitter', 'imprecise', found",
+            "dataset: expected one of 'A', 'B', 'jitter', 'jitter-as-printed', 'imprecise', found",
         ),
         (lambda: numerosity.scenes([1, -1]), "counts: expected none below 0, found -1"),
         (lambda: numerosity.scenes([[1]]), r"counts: expected shape \(N,\), N above 0, found \(1, 1\)"),

@@ -8,10 +8,10 @@ import typer
 from diptych.cli._report import repeat_command, say
 
 if TYPE_CHECKING:
-    from diptych.numerosity import NumberLine, NumberNet
+    from diptych.numerosity import NumberLine, NumberNet, Photographs
 
 Dataset = Annotated[
-    Literal["A", "B", "jitter", "imprecise"],
+    Literal["A", "B", "jitter", "jitter-as-printed", "imprecise"],
     typer.Option(help="Scenes: of like objects, of varied ones, ..."),
 ]
 Stem = Annotated[
@@ -19,6 +19,10 @@ Stem = Annotated[
     typer.Option(help="First two convolutions; default: imagenet if its weights are at hand, else random."),
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")]
+Objects = Annotated[
+    Path | None, typer.Option(help="Folder of photographs of objects, for scenes of these instead.")
+]
+Backgrounds = Annotated[Path | None, typer.Option(help="Folder of photographs that they are pasted on.")]
 Highest = Annotated[int, typer.Option(help="Scenes have 0 to so many objects.")]
 Each = Annotated[int, typer.Option(help="Scenes of each count.")]
 Actions = Annotated[int, typer.Option(help="Actions to name.")]
@@ -30,6 +34,17 @@ Reference = Annotated[int, typer.Option(help="Count that others are compared to 
 MinClusterSize = Annotated[int, typer.Option(help="Scenes of the smallest island.")]
 
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace --out.")]
+
+
+def scenes_given(dataset: str, objects: Path | None, backgrounds: Path | None) -> "str | Photographs":
+    """The data set of the options: squares by name, or photographs."""
+    if objects is None:
+        if backgrounds is not None:
+            raise ValueError("--backgrounds: expected --objects beside it, found none")
+        return dataset
+    from diptych.numerosity import Photographs
+
+    return Photographs(objects, backgrounds)
 
 
 def read_net(path: Path) -> "NumberNet":

@@ -7,15 +7,18 @@ import typer
 
 from diptych.cli._numerosity_options import (
     Actions,
+    Backgrounds,
     BatchSize,
     Dataset,
     Each,
     Highest,
     Limit,
     MinClusterSize,
+    Objects,
     Overwrite,
     Reference,
     read_net,
+    scenes_given,
     show,
 )
 from diptych.cli._options import Device, Seed
@@ -26,6 +29,8 @@ def examine(
     net: Annotated[Path, typer.Argument(help="Network, or the folder that train wrote.")],
     out: Annotated[Path, typer.Option(help="File for what it makes of the scenes, .npz.")],
     dataset: Dataset = "B",
+    objects: Objects = None,
+    backgrounds: Backgrounds = None,
     highest: Highest = 30,
     each: Each = 150,
     actions: Actions = 2000,
@@ -43,7 +48,7 @@ def examine(
 
     found = evaluate(
         read_net(net),
-        dataset,
+        scenes_given(dataset, objects, backgrounds),
         highest=highest,
         each=each,
         actions=actions,

@@ -8,15 +8,18 @@ import typer
 
 from diptych.cli._numerosity_options import (
     Actions,
+    Backgrounds,
     BatchSize,
     Dataset,
     Each,
     Highest,
     Limit,
     MinClusterSize,
+    Objects,
     Overwrite,
     Reference,
     read_net,
+    scenes_given,
     show,
 )
 from diptych.cli._options import Device, Seed
@@ -43,6 +46,8 @@ def probe(
     checkpoint: Annotated[Path | None, typer.Option(help="Local weights of a timm model.")] = None,
     pretrained: Annotated[bool, typer.Option(help="Without, weights are random.")] = True,
     dataset: Dataset = "B",
+    objects: Objects = None,
+    backgrounds: Backgrounds = None,
     highest: Highest = 30,
     each: Each = 150,
     actions: Actions = 2000,
@@ -63,7 +68,7 @@ def probe(
         _opened(source, checkpoint, pretrained),
         None if counts is None else _read_counts(counts),
         layer=layer,
-        dataset=dataset,
+        dataset=scenes_given(dataset, objects, backgrounds),
         highest=highest,
         each=each,
         taught=taught,

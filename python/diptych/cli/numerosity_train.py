@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from diptych.cli._numerosity_options import Dataset, Resume, Stem
+from diptych.cli._numerosity_options import Backgrounds, Dataset, Objects, Resume, Stem, scenes_given
 from diptych.cli._options import Device, Seed
 from diptych.cli._report import say
 
@@ -13,6 +13,8 @@ from diptych.cli._report import say
 def train(
     out: Annotated[Path, typer.Option(help="Folder for the network.")],
     dataset: Dataset = "B",
+    objects: Objects = None,
+    backgrounds: Backgrounds = None,
     limit: Annotated[int, typer.Option(help="Most objects in a scene.")] = 3,
     dimension: Annotated[int, typer.Option(help="Width of the embedding, 1 to 256.")] = 2,
     stem: Stem = None,
@@ -37,7 +39,7 @@ def train(
     from diptych.numerosity.train import NET
 
     net = fit(
-        dataset,
+        scenes_given(dataset, objects, backgrounds),
         limit=limit,
         dimension=dimension,
         stem=stem,

@@ -1,6 +1,6 @@
 """The laws of scenes: how large and how bright their objects are, and whatever else draws scenes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -149,13 +149,16 @@ def covariates_of(squares: torch.Tensor, size: int) -> "pd.DataFrame":
     return pd.DataFrame(measured.cpu().numpy(), columns=list(COVARIATES))
 
 
+_VARIED = SceneLaw(sides=(10, 30), contrasts=(25 / 255, 1.0))
+
 #: The data sets of squares by name. "A": 15 pixels, full contrast. "B": 10 to 30 pixels, 25/255 to full
 #: contrast, the same for all squares of a scene. "jitter": as B, and every square deviates by up to 3 pixels
-#: and 0.02 of full contrast (the text prints 0.02 %: ``dataclasses.replace(DATASETS["jitter"],
-#: contrast_jitter=0.0002)``). "imprecise": as A, and an action puts or takes 0 to 3 objects.
+#: and 0.02 of full contrast; the thesis' text prints 0.02 %, "jitter-as-printed". "imprecise": as A, and an
+#: action puts or takes 0 to 3 objects.
 DATASETS = {
     "A": SceneLaw(),
-    "B": SceneLaw(sides=(10, 30), contrasts=(25 / 255, 1.0)),
-    "jitter": SceneLaw(sides=(10, 30), contrasts=(25 / 255, 1.0), side_jitter=3, contrast_jitter=0.02),
+    "B": _VARIED,
+    "jitter": replace(_VARIED, side_jitter=3, contrast_jitter=0.02),
+    "jitter-as-printed": replace(_VARIED, side_jitter=3, contrast_jitter=0.0002),
     "imprecise": SceneLaw(amounts=(0, 3)),
 }

@@ -14,7 +14,7 @@ MOST = 6
 MAIN_LIMIT, MAIN_DIMENSION = 3, 2
 
 # Data sets with figures of their own.
-APART = ("jitter", "imprecise")
+APART = ("jitter", "jitter-as-printed", "imprecise")
 
 _NAME = re.compile(r"(?P<dataset>.+)-limit(?P<limit>\d+)-d(?P<dimension>\d+)-seed(?P<seed>\d+)")
 
