@@ -45,6 +45,7 @@ def test_a_network_is_trained_tested_and_analyzed(
     assert diptych(*examine, monkeypatch=monkeypatch) == 0
     assert "of 20 actions on up to 4 objects named rightly" in capsys.readouterr().out
     assert Evaluation.load(tested).counts.max() == 4
+    assert Evaluation.load(tested).taught == 3
     assert diptych(*examine, monkeypatch=monkeypatch) == 2
     assert "exists already" in capsys.readouterr().err
 
@@ -75,7 +76,9 @@ def test_embeddings_are_probed(
     assert diptych(*probe, monkeypatch=monkeypatch) == 0
     assert "items of 0 to 30 objects" in capsys.readouterr().out
     assert NumberLine.load(page / "result.npz").spearman > 0.99
-    assert Evaluation.load(page / "evaluation.npz").about == {"embeddings": str(files[0])}
+    found = Evaluation.load(page / "evaluation.npz")
+    assert found.about == {"embeddings": str(files[0]), "taught": 3}
+    assert found.taught == 3
 
 
 def test_a_model_of_timm_and_a_trained_network_are_probed(

@@ -55,10 +55,10 @@ def read_net(path: Path) -> "NumberNet":
     return NumberNet.load(path / NET if path.is_dir() else path)
 
 
-def show(line: "NumberLine", out: Path) -> None:
-    """Print what was found and write its page."""
+def show(line: "NumberLine", out: Path, taught: int | None) -> None:
+    """Print what was found and write its page, on which training's limit is a line."""
     from diptych.report import write
 
     say(line.summary())
-    folder = write(line, out, command=repeat_command(), overwrite=True)
+    folder = write(line, out, limit=taught, command=repeat_command(), overwrite=True)
     say(f"\nReport: {folder / 'index.html'}")

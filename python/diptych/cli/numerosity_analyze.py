@@ -75,4 +75,5 @@ def analyze(
     from diptych.numerosity import Evaluation
 
     found = Evaluation.load(evaluation)
-    show(found.analyze(reference=reference, min_cluster_size=min_cluster_size, seed=seed), out)
+    line = found.analyze(reference=reference, min_cluster_size=min_cluster_size, seed=seed)
+    show(line, out, found.taught)

@@ -79,7 +79,7 @@ def probe(
         device=device,
     )
     options = {"reference": reference, "min_cluster_size": min_cluster_size, "seed": seed}
-    show(found.analyze(name=source, **options), out)
+    show(found.analyze(name=source, **options), out, found.taught)
     found.save(out / _EVALUATION)
 
 

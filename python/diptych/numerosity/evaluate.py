@@ -52,6 +52,12 @@ class Evaluation:
     about: dict[str, Any]
 
     @property
+    def taught(self) -> int | None:
+        """Most objects in the scenes that actions were learned from; None where that is not known."""
+        trained_on = self.about.get("trained_on") or {}
+        return self.about.get("taught", trained_on.get("limit"))
+
+    @property
     def accuracy(self) -> float | None:
         """Share of the actions that were named rightly; None without any."""
         if self.actions is None or self.predicted is None:

@@ -160,6 +160,7 @@ def _with_actions(
     pairs = actions = predicted = None
     if reading["limit"] >= 1:
         pairs, actions, predicted = name_actions(embeddings, counts, **reading, amounts=amounts)
+        about = {**about, "taught": reading["taught"]}
     return Evaluation(embeddings, counts, covariates, pairs, actions, predicted, about)
 
 
