@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,8 @@ def evaluate(
     embeddings, covariates = embed_scenes(net, counts, dataset, seed, batch_size, device, progress)
     pairs, true = pair_up(counts, actions, limit, seed, amounts=amounts_of(dataset))
     before, after = (torch.from_numpy(embeddings[side]) for side in pairs.T)
-    at = next(net.parameters()).device
     with torch.no_grad():
-        named = net.classify(before.to(at), after.to(at)).argmax(1)
+        named = net.classify(before.to(net.device), after.to(net.device)).argmax(1)
     about = {"dataset": described(dataset), "seed": seed, "limit": limit, "trained_on": net.schedule}
     return Evaluation(embeddings, counts, covariates, pairs, true, named.cpu().numpy(), about)
 
@@ -188,18 +188,54 @@ def embed_scenes(
     Returns:
         (n, d) embeddings and the scenes' covariates.
     """
+    net = net.to(device).eval() if device is not None else net.eval()
+    return embed_in_batches(
+        lambda images: net.embed(images).cpu().numpy(),
+        counts,
+        dataset,
+        seed,
+        size=net.architecture.size,
+        batch_size=batch_size,
+        progress=progress,
+        device=net.device,
+    )
+
+
+def embed_in_batches(
+    embed: Callable[[torch.Tensor], NDArray[np.float32]],
+    counts: NDArray[np.int64],
+    dataset: str | Renderer,
+    seed: int,
+    *,
+    size: int,
+    batch_size: int,
+    progress: bool,
+    **drawing: Any,
+) -> tuple[NDArray[np.float32], "pandas.DataFrame"]:
+    """Draw a scene of each count, so many at once, and embed them by whatever does.
+
+    Args:
+        embed: From images (m, C, size, size) to embeddings (m, d).
+        counts: (n,) objects in each scene.
+        dataset: As :func:`diptych.numerosity.scenes` takes it; so ``size`` and ``seed``.
+        seed: Of the scenes.
+        size: Of the scenes in pixels.
+        batch_size: Scenes drawn at once.
+        progress: Show a bar on stderr.
+        drawing: Further options of ``scenes``.
+
+    Returns:
+        (n, d) embeddings and the scenes' covariates.
+    """
     import pandas
 
-    net = net.to(device).eval() if device is not None else net.eval()
-    at = next(net.parameters()).device
-    embeddings = np.empty((len(counts), net.architecture.dimension), np.float32)
-    covariates = []
+    embeddings, covariates = [], []
     for start in track(range(0, len(counts), batch_size), "embedding scenes", shown=progress):
         batch = counts[start : start + batch_size]
-        drawn = scenes(batch, dataset, net.architecture.size, seed, first=start, device=at)
-        embeddings[start : start + len(batch)] = net.embed(drawn.images).cpu().numpy()
+        drawn = scenes(batch, dataset, size, seed, first=start, **drawing)
+        embeddings.append(embed(drawn.images))
         covariates.append(drawn.covariates)
-    return embeddings, pandas.concat(covariates, ignore_index=True)
+    return np.concatenate(embeddings), pandas.concat(covariates, ignore_index=True)
 
 
 def checked_limit(limit: int | None, highest: int) -> int:

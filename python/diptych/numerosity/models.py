@@ -124,6 +124,11 @@ class NumberNet(nn.Module):
         # Channels last is what convolutions on the CPU and tensor cores read.
         self.to(memory_format=torch.channels_last)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.mean.device
+
     def embed(self, scenes: torch.Tensor) -> torch.Tensor:
         """Embed scenes.
 

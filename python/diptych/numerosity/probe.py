@@ -7,9 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych._progress import track
-from diptych.numerosity.data import balanced, scenes
-from diptych.numerosity.evaluate import Evaluation, check_sizes, checked_limit, evaluate
+from diptych.numerosity.data import balanced
+from diptych.numerosity.evaluate import Evaluation, check_sizes, checked_limit, embed_in_batches, evaluate
 from diptych.numerosity.inputs import count_vector, matrix
 from diptych.numerosity.laws import Renderer, amounts_of, described
 from diptych.numerosity.method import DEFAULT_REFERENCE
@@ -184,36 +183,19 @@ def _shown(
     model: "ImageModel", layer: str, dataset: str | Renderer, size: int, drawn: dict[str, Any]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64], Any, dict[str, Any]]:
     """Embeddings, counts, covariates and description of scenes shown to an image model."""
-    import pandas
-
     from diptych.embed import activations
 
+    def embed(images: torch.Tensor) -> NDArray[np.float32]:
+        options = {"batch_size": drawn["batch_size"], "device": drawn["device"], "progress": False}
+        return activations(model, images.movedim(1, -1), layer, **options)[layer]
+
     counts = balanced(drawn["highest"], drawn["each"])
-    embeddings, covariates = [], []
-    starts = range(0, len(counts), _BLOCK)
-    for start in track(starts, "embedding scenes", shown=drawn["progress"]):
-        block = scenes(
-            counts[start : start + _BLOCK],
-            dataset,
-            size,
-            drawn["seed"],
-            first=start,
-            dtype=torch.uint8,
-        )
-        found = activations(
-            model,
-            block.images.movedim(1, -1),
-            layer,
-            batch_size=drawn["batch_size"],
-            device=drawn["device"],
-            progress=False,
-        )
-        embeddings.append(found[layer])
-        covariates.append(block.covariates)
+    shown = {"size": size, "batch_size": _BLOCK, "progress": drawn["progress"], "dtype": torch.uint8}
+    embeddings, covariates = embed_in_batches(embed, counts, dataset, drawn["seed"], **shown)
     about = {
         "model": model.name,
         "layer": layer,
         "dataset": described(dataset),
         "seed": drawn["seed"],
     }
-    return np.concatenate(embeddings), counts, pandas.concat(covariates, ignore_index=True), about
+    return embeddings, counts, covariates, about
