@@ -27,8 +27,9 @@ from scipy.spatial import ConvexHull
 from conftest import race, spread
 from diptych import numerosity, ops
 from diptych.numerosity import DATASETS
+from scene_loop import SIZE, placed_in_a_loop
 
-N, SIZE, ACTIONS = 181, 244, 180
+N, ACTIONS = 181, 180
 LOOP = "numpy and PIL loop"
 IN_A_ROW = 20
 DTYPES = {torch.float32: 4, torch.uint8: 1}
@@ -37,20 +38,6 @@ DTYPES = {torch.float32: 4, torch.uint8: 1}
 def counts_of(highest: int) -> np.ndarray:
     """Each count alike often."""
     return np.random.default_rng(0).permutation(np.arange(N) % (highest + 1))
-
-
-def placed_in_a_loop(rng: np.random.Generator, count: int, law: numerosity.SceneLaw) -> list[tuple[int, ...]]:
-    side = int(rng.integers(law.sides[0], law.sides[1] + 1))
-    grey = round(255 * rng.uniform(*law.contrasts))
-    gap = side + law.clearance
-    while True:
-        squares: list[tuple[int, ...]] = []
-        for _ in range(1000 * max(count, 1)):
-            if len(squares) == count:
-                return squares
-            x, y = rng.integers(0, SIZE - side + 1, 2).tolist()
-            if all(abs(x - other[0]) >= gap or abs(y - other[1]) >= gap for other in squares):
-                squares.append((x, y, side, grey))
 
 
 def pictured(squares: list[tuple[int, ...]]) -> Image.Image:

@@ -122,6 +122,9 @@ def test_a_study_keeps_its_stem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_the_full_budget_is_the_thesis() -> None:
     full = BUDGETS["full"]
+    single = BUDGETS["single"]
+    assert [run.epochs * single.batches * single.pairs for run in single.runs] == [162_000, 162_000]
+    assert set(single.runs) < set(full.runs)
     assert all(run.epochs * full.batches * full.pairs == 162_000 for run in full.runs)
     for dataset in ("A", "B"):
         seeds = [run.seed for run in full.runs if (run.dataset, run.limit, run.dimension) == (dataset, 3, 2)]
@@ -132,5 +135,5 @@ def test_the_full_budget_is_the_thesis() -> None:
 
 
 def test_an_unknown_budget_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="budget: expected one of 'small', 'full', found 'large'"):
+    with pytest.raises(ValueError, match="budget: expected one of 'small', 'single', 'full', found 'large'"):
         reproduce(tmp_path / "study", budget="large")

@@ -18,7 +18,6 @@ Stem = Annotated[
     Literal["imagenet", "random", "trained"] | None,
     typer.Option(help="First two convolutions; default: imagenet if its weights are at hand, else random."),
 ]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")]
 Objects = Annotated[
     Path | None, typer.Option(help="Folder of photographs of objects, for scenes of these instead.")
 ]

@@ -24,7 +24,6 @@ Classes = Annotated[
     list[str] | None, typer.Option(help="Name or number, or numbers 3,7; may be repeated; default: all.")
 ]
 Out = Annotated[Path, typer.Option(help="Folder for the results.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with what --out holds.")]
 Precision = Annotated[Literal["float32", "bfloat16", "float16"], typer.Option(help="Of the forward passes.")]
 BatchSize = Annotated[int, typer.Option(help="Images in a forward pass.")]
 

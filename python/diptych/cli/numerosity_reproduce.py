@@ -7,8 +7,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from diptych.cli._numerosity_options import Resume, Stem
-from diptych.cli._options import Device
+from diptych.cli._numerosity_options import Stem
+from diptych.cli._options import Device, Resume
 from diptych.cli._report import repeat_command, say
 
 if TYPE_CHECKING:
@@ -21,8 +21,11 @@ _REPORT = "report"
 def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for networks, tables and the page.")],
     budget: Annotated[
-        Literal["small", "full"],
-        typer.Option(help="small: 20 minutes on two cores; full: 30 seeds and all variations, for a GPU."),
+        Literal["small", "single", "full"],
+        typer.Option(
+            help="small: 20 minutes on two cores; single: one seed at the thesis' length, 90 minutes; "
+            "full: 30 seeds and all variations, for a GPU."
+        ),
     ] = "small",
     stem: Stem = None,
     device: Device = None,

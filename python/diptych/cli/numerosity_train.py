@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from diptych.cli._numerosity_options import Backgrounds, Dataset, Objects, Resume, Stem, scenes_given
-from diptych.cli._options import Device, Seed
+from diptych.cli._numerosity_options import Backgrounds, Dataset, Objects, Stem, scenes_given
+from diptych.cli._options import Device, Resume, Seed
 from diptych.cli._report import say
 
 

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from diptych.cli._options import Device, LayoutName, Seed
+from diptych.cli._options import Device, LayoutName, Resume, Seed
 from diptych.cli._report import say
-from diptych.cli._rsvc_options import Classes, Precision, Pretrained, Resume, classes_given, opened
+from diptych.cli._rsvc_options import Classes, Precision, Pretrained, classes_given, opened
 
 
 def finetune(

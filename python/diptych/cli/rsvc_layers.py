@@ -10,7 +10,7 @@ from rich.table import Table
 
 from diptych._files import atomic_path
 from diptych.cli import _rsvc_options as options
-from diptych.cli._options import Device, Seed
+from diptych.cli._options import Device, Resume, Seed
 from diptych.cli._report import say
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def layers(
     cache: Annotated[
         Path | None, typer.Option(help="Folder to keep activations in, shared by runs; default: forget them.")
     ] = None,
-    resume: options.Resume = False,
+    resume: Resume = False,
 ) -> None:
     """Compare the concepts of all pairs of layers of two image models."""
     from diptych import rsvc

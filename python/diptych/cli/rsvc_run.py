@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from diptych.cli import _rsvc_options as options
-from diptych.cli._options import Device, Seed
+from diptych.cli._options import Device, Resume, Seed
 from diptych.cli._report import check_report, repeat_command, say
 from diptych.cli._words import (
     DescribeCache,
@@ -56,7 +56,7 @@ def run(
     table_format: Annotated[
         Literal["csv", "parquet"], typer.Option("--format", help="parquet also writes the tables as such.")
     ] = "csv",
-    resume: options.Resume = False,
+    resume: Resume = False,
     report: Annotated[
         bool, typer.Option(help="Write a page that shows the concepts, to --out/report.")
     ] = True,

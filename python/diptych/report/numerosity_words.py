@@ -24,7 +24,8 @@ def finding(line: NumberLine) -> list[str]:
 
 
 def _lined(line: NumberLine) -> str:
-    told = f"(Spearman {decimal(line.spearman, 3)}, linear error {decimal(line.linear_error, 3)})"
+    found = f"Spearman {decimal(line.spearman, 3)}, linear error {decimal(line.linear_error, 3)}"
+    told = f"({found}; our limits for a line are {_ORDERED} and {_STRAIGHT})"
     if not line.spearman >= _ORDERED:
         return f"The embedding has no number line: its items are hardly in the order of their number {told}."
     if line.linear_error > _STRAIGHT:
