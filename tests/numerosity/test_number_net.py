@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from diptych.numerosity.models import Architecture, NumberNet
 from diptych.numerosity.schedule import Epoch
-from diptych.numerosity.stem import empty_stem, imagenet_at_hand
+from diptych.numerosity.stem import imagenet_at_hand, random_stem
 
 SMALL = Architecture(size=76)
 
@@ -58,10 +58,18 @@ def test_maps_are_of_the_sizes_that_the_study_gives() -> None:
 def test_the_stem_is_alexnets() -> None:
     torchvision = pytest.importorskip("torchvision")
     features = torchvision.models.alexnet().features[:5]
-    stem = empty_stem()
+    stem = random_stem()
     stem.load_state_dict(features.state_dict())
     x = torch.rand(2, 3, 100, 100)
     torch.testing.assert_close(stem(x), features(x), rtol=0, atol=0)
+
+
+def test_a_drawn_stem_keeps_the_scale_of_what_passes() -> None:
+    for layer in (random_stem()[0], random_stem()[3]):
+        fan_in = layer.weight[0].numel()
+        # 23,232 weights and more: their variance is off by a hundredth.
+        assert float(layer.weight.var() * fan_in) == pytest.approx(2, rel=0.05)
+        assert not layer.bias.any()
 
 
 @pytest.mark.parametrize("dimension", [1, 2, 256])

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from diptych.embed import ImageModel
     from diptych.numerosity import NumberNet
 
-_EVALUATION = "evaluation.npz"
-
 
 def probe(
     source: Annotated[
@@ -63,6 +61,7 @@ def probe(
     """Look for a number line in a layer of an image model, a trained network, or an embedding of scenes."""
     check_report(out, overwrite=overwrite)
     from diptych.numerosity import respond
+    from diptych.report.folder import EVALUATION
 
     found = respond(
         _opened(source, checkpoint, pretrained),
@@ -80,7 +79,7 @@ def probe(
     )
     options = {"reference": reference, "min_cluster_size": min_cluster_size, "seed": seed}
     show(found.analyze(name=source, **options), out, found.taught)
-    found.save(out / _EVALUATION)
+    found.save(out / EVALUATION)
 
 
 def _opened(source: str, checkpoint: Path | None, pretrained: bool) -> "ImageModel | NumberNet | str":

@@ -14,7 +14,7 @@ from torch import nn
 from diptych._files import atomic_path
 from diptych.numerosity.actions import ACTIONS
 from diptych.numerosity.schedule import Epoch
-from diptych.numerosity.stem import empty_stem, imagenet_stem
+from diptych.numerosity.stem import imagenet_stem, random_stem
 from diptych.ops import _checks
 
 Stem = Literal["imagenet", "random", "trained"]
@@ -101,7 +101,7 @@ class NumberNet(nn.Module):
         self.history: tuple[Epoch, ...] = ()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(architecture.seed)
-            self.stem = imagenet_stem() if architecture.stem == "imagenet" else empty_stem()
+            self.stem = imagenet_stem() if architecture.stem == "imagenet" else random_stem()
             self.embedding = nn.Sequential(
                 nn.Conv2d(192, 256, 5, padding=2),
                 nn.PReLU(),

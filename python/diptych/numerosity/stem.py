@@ -9,8 +9,23 @@ from torch import nn
 from diptych.embed._extras import require
 
 
-def empty_stem() -> nn.Sequential:
-    """The layers with weights drawn from torch's generator: (n, 3, 244, 244) to (n, 192, 29, 29)."""
+def random_stem() -> nn.Sequential:
+    """The layers with weights drawn from torch's generator: (n, 3, 244, 244) to (n, 192, 29, 29).
+
+    Weights are normal with the variance 2 / fan-in and biases are 0 (He et al. 2015, arXiv 1502.01852, Eq.
+    10), so that the maps keep the scenes' scale; torch's own weights are smaller by the root of six.
+    """
+    stem = _empty_stem()
+    for layer in stem:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            assert layer.bias is not None
+            nn.init.zeros_(layer.bias)
+    return stem
+
+
+def _empty_stem() -> nn.Sequential:
+    """The layers, whose weights are to come."""
     return nn.Sequential(
         nn.Conv2d(3, 64, 11, stride=4, padding=2),
         nn.ReLU(),
@@ -31,7 +46,7 @@ def imagenet_stem() -> nn.Sequential:
         weights = _weights().get_state_dict(progress=True, check_hash=True, weights_only=True)
     except OSError as error:
         raise OSError(f'stem="imagenet": AlexNet\'s weights could not be had: {error}') from error
-    stem = empty_stem()
+    stem = _empty_stem()
     stem.load_state_dict({f"{i}.{kind}": weights[f"features.{i}.{kind}"] for i, kind in _CONVOLUTIONS})
     return stem
 

@@ -13,6 +13,7 @@ from diptych.plots import NUMEROSITY_FIGURES
 
 PAGE = "index.html"
 RESULT = "result.npz"
+EVALUATION = "evaluation.npz"
 EXPLANATIONS = {"a": "explanations_a.png", "b": "explanations_b.png"}
 MAPS = "pca.png"
 CONCEPTS = "concepts.csv"
@@ -23,7 +24,7 @@ CLAIMS = "claims.csv"
 RUNS = "runs.csv"
 RUN_PAGES = "runs"
 OURS = frozenset(
-    {PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
+    {PAGE, RESULT, EVALUATION, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
     | {CLAIMS, RUNS}
     | {f"{name}.csv" for name in TABLES}
     | {f"{name}.png" for name in NUMEROSITY_FIGURES}
