@@ -21,7 +21,7 @@ class IslandOrder:
         links: (islands, islands) int64, pairs that lead from an island (row) to another (column) by a put, or
             back by a take; on the diagonal those that stay.
         agreement: Kendall's τ between place in the sequence and mean true count, −1 to 1; NaN with fewer than
-            two islands.
+            three islands, whose order says nothing.
     """
 
     sequence: Integers
@@ -70,7 +70,7 @@ def island_order(labels: Array, pairs: Array, actions: Array, counts: Array | No
     places = _places(links)
     sequence = np.argsort(places, kind="stable")[: int(np.isfinite(places).sum())]
     agreement = float("nan")
-    if number is not None and len(sequence) > 1:
+    if number is not None and len(sequence) > 2:
         agreement = _rising(np.array([number[island == each].mean() for each in sequence]))
     return IslandOrder(sequence, places, links, agreement)
 
