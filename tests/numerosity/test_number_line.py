@@ -76,7 +76,8 @@ def test_what_was_planted_is_found(line) -> None:
     assert line.spearman > 0.99
     # A tenth of the actions is named wrongly.
     assert line.action_error.overall[0] == pytest.approx(0.1, abs=0.005)
-    assert line.islands.order.agreement == 1
+    assert line.islands.order.sequence.tolist() == [0, 1]
+    assert np.isnan(line.islands.order.agreement)
     # The zero's center is off by 0.15/√30; that moves the exponent by 0.01.
     assert line.exponent == pytest.approx(0.8, abs=0.03)
     # On a line 16^0.8 with slope 0.8 · 16^-0.2 there.
@@ -102,7 +103,7 @@ def test_rotation_place_and_scale_change_nothing(everything, line) -> None:
     changed = {"linear_error", "uncentered_linear_error"}  # rounding alone, and the place itself
     for name, value in line.figures().items():
         if name not in changed:
-            assert other.figures()[name] == pytest.approx(value, rel=1e-6), name
+            assert other.figures()[name] == pytest.approx(value, rel=1e-6, nan_ok=True), name
 
 
 def test_items_in_any_order(everything, line) -> None:
@@ -119,7 +120,7 @@ def test_items_in_any_order(everything, line) -> None:
     )
     np.testing.assert_array_equal(other.islands.labels, line.islands.labels[order])
     np.testing.assert_array_equal(other.islands.order.links, line.islands.order.links)
-    assert other.figures() == pytest.approx(line.figures(), rel=1e-6, abs=1e-12)
+    assert other.figures() == pytest.approx(line.figures(), rel=1e-6, abs=1e-12, nan_ok=True)
     np.testing.assert_allclose(other.covariates.partial, line.covariates.partial, rtol=1e-9)
 
 
@@ -187,10 +188,11 @@ def test_the_sweep_passes_over_sizes_above_the_items(line) -> None:
 
 
 def test_the_same_seed_gives_the_same(everything, line) -> None:
-    assert analyze(**everything, **FEW).figures() == line.figures()
+    again = analyze(**everything, **FEW).figures()
+    assert again == pytest.approx(line.figures(), rel=0, abs=0, nan_ok=True)
     other = analyze(**everything, **FEW | {"seed": 1})
     assert other.weber_interval != line.weber_interval
-    assert other.figures() == line.figures()
+    assert other.figures() == pytest.approx(line.figures(), rel=0, abs=0, nan_ok=True)
 
 
 def test_without_resamples_there_are_no_intervals(everything) -> None:
