@@ -1,0 +1,1 @@
+"""Models of learners, one file each."""
