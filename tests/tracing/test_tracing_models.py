@@ -66,7 +66,7 @@ def test_gradients_are_those_of_the_loop(name: str) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_an_answer_follows_from_what_came_before_it(name: str) -> None:
-    """Another answer in step 3 of training changes later steps of that learner alone, if any; none in a test."""
+    """Another answer in training changes later steps of that learner alone; another one in a test, none."""
     model, batch = made(name).double(), drawn()
     before = model(batch)
     for step, moved in ((3, range(4, 11)), (7, range(0))):

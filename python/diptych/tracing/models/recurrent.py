@@ -1,4 +1,4 @@
-"""What the recurrent models have in common: an LSTM that is told each step and what the step before came to."""
+"""What recurrent models have in common: an LSTM that is told each step, and what came of the one before."""
 
 from abc import abstractmethod
 from typing import ClassVar, Literal, NamedTuple
@@ -162,7 +162,7 @@ class Recurrent(TracingModel):
         return self._of_each_class(state).expand(-1, images, -1)
 
     def _of_each_class(self, state: Memory) -> torch.Tensor:
-        """(n, K, hidden) what the LSTM would come to with an image of each class; K is 1 if it is told none."""
+        """(n, K, hidden) what the LSTM would come to with an image of each class; K is 1 if it sees none."""
         if "y" not in self.sees:
             return self._ahead(state, [self.zeros(len(state.last), 1, 0)])
         classes = torch.eye(self.classes, dtype=state.last.dtype, device=state.last.device)

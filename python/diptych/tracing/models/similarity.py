@@ -13,8 +13,8 @@ _FLOOR = 0.1
 class Similarity(TracingModel):
     """Classes have evidence by how near the image is to what was seen of them.
 
-    Images are compared in a learned linear embedding φ of their features, of similarity exp(-|φ(z) - φ(z')|²),
-    which at first is all features divided by the root of their number. Each class's evidence is raised by a
+    Images are compared in a learned linear embedding φ of their features, at first these divided by the root
+    of their number; their similarity is exp(-|φ(z) - φ(z')|²). Each class's evidence is raised by a
     floor that is learned too, so that a class of which nothing was seen has some, and an image that is
     like nothing is a guess. The answers' probabilities are the evidence, raised to a learned power, over
     its sum; the floor is ours.
