@@ -78,7 +78,9 @@ class Sequences:
         """
         chosen = np.asarray(learners, np.int64)
         if len(np.unique(chosen)) != len(chosen) or not ((chosen >= 0) & (chosen < len(self))).all():
-            raise ValueError(f"learners: expected different numbers from 0 to {len(self) - 1}, found {chosen}")
+            raise ValueError(
+                f"learners: expected different numbers from 0 to {len(self) - 1}, found {chosen}"
+            )
         rows = np.concatenate([np.flatnonzero(self.learner == each) for each in chosen], dtype=np.int64)
         kept = {name: getattr(self, name) for name in ("rankings", "seconds", "truth")}
         return replace(
