@@ -14,8 +14,8 @@ from diptych.tracing.models.model import Batch, State, Step, TracingModel
 class TrueLabel(TracingModel):
     """The true class has one probability, the same for all classes, learners and steps.
 
-    The others share the rest. That one number is what is learned, from 1/2 on: the share of right answers among
-    the learners it is fitted to.
+    The others share the rest. That one number is what is learned, from 1/2 on: the share of right answers
+    among the learners it is fitted to.
 
     Args:
         classes: C.
