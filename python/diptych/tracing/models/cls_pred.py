@@ -1,6 +1,6 @@
 """Classifier prediction: a network predicts the linear classifier that a learner holds."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -23,18 +23,15 @@ class ClassifierPrediction(Recurrent):
     :class:`~diptych.tracing.models.recurrent.Recurrent`.
     """
 
+    labelled: ClassVar[bool] = False
+    linear = True
     #: Whether the LSTM is told the image of the step before.
-    remembers: bool = False
+    remembers: ClassVar[bool] = False
 
     def __init__(self, classes: int, dimension: int, **options: Any) -> None:
         super().__init__(classes, dimension, **options)
         hidden = self.lstm.hidden_size
         self.classifier = readout(hidden, hidden, classes * (dimension + 1))
-
-    @property
-    def labelled(self) -> bool:  # type: ignore[override]
-        """Whether the class of an image plays a part."""
-        return "y" in self.sees
 
     def width_of_past(self) -> int:
         """Of the answer and the image."""
@@ -76,10 +73,12 @@ class ClassifierPredictionY(ClassifierPrediction):
     """Classifier prediction that is told the true class of the step."""
 
     sees = ("y",)
+    labelled = True
 
 
 class ClassifierPredictionYZ(ClassifierPrediction):
     """Classifier prediction that is told the true class of the step, and the image of the one before."""
 
     sees = ("y",)
+    labelled = True
     remembers = True

@@ -64,9 +64,11 @@ class TracingModel(torch.nn.Module, ABC):
 
     Attributes:
         labelled: Whether :meth:`respond` reads the labels.
+        linear: Whether :meth:`respond` is the softmax of what :meth:`classifiers` score, and no more.
     """
 
     labelled: ClassVar[bool] = True
+    linear: ClassVar[bool] = False
 
     @abstractmethod
     def start(self, n: int) -> State:

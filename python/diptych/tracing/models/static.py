@@ -19,6 +19,7 @@ class Static(TracingModel):
     """
 
     labelled = False
+    linear = True
 
     def __init__(self, classes: int, dimension: int) -> None:
         super().__init__()

@@ -25,6 +25,7 @@ class StaticTime(TracingModel):
     """
 
     labelled = False
+    linear = True
 
     def __init__(self, classes: int, dimension: int) -> None:
         super().__init__()
