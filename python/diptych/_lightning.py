@@ -254,6 +254,8 @@ def _quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*`IterableDataset` has `__len__` defined.*")
             warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+            # What is frozen is in evaluation mode.
+            warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
             # Lightning's own use of torch.
             warnings.filterwarnings("ignore", ".*treespec, LeafSpec.*")
             yield

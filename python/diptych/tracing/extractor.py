@@ -140,6 +140,7 @@ class ResNet18(Extractor):
         self.register_buffer("mean", torch.tensor(_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("deviation", torch.tensor(_DEVIATION).view(1, 3, 1, 1), persistent=False)
         self.to(memory_format=torch.channels_last)
+        self.train()
 
     def train(self, mode: bool = True) -> "ResNet18":
         """Batch normalisation is never in training."""

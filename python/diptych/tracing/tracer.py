@@ -281,7 +281,7 @@ class Tracer:
         if isinstance(value, str):
             _checks.one_of(name, value, self.classes)
             return self.classes.index(value)
-        _checks.integer(name, int(value), 0, len(self.classes) - 1)
+        _checks.integer(name, value, 0, len(self.classes) - 1)
         return int(value)
 
     def _labels(self, labels: ArrayLike, count: int) -> torch.Tensor:
