@@ -1,0 +1,1 @@
+"""Visual knowledge tracing: how a learner will answer next."""
