@@ -1,5 +1,6 @@
 """Greebles-like figures: their laws, their ideal observer, their pictures."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ MEANS = [(0.35, 0.50, 0.65), (0.50, 0.65, 0.35), (0.65, 0.35, 0.50)]
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """For what depends on the attributes alone."""
-    monkeypatch.setattr("diptych.tracing.greebles.draw", lambda attributes, out: None)
+    # By its full name: the package's greebles is the function.
+    module = import_module("diptych.tracing.greebles")
+    monkeypatch.setattr(module, "draw", lambda attributes, out: None)
 
 
 def figure(size: int = 64, **attributes: float) -> np.ndarray:
