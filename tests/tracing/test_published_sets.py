@@ -215,7 +215,7 @@ OTHER_LAYOUTS: list[tuple[Callable[[Told], None], str]] = [
         r"step 1: response: expected a ranking of at least 3 of the classes 0",
     ),
     # What any file of answers is held against.
-    (put_in("[2, 1, 1]", *HIT, "response"), r"'zoe', step 1: ranking: expected three different classes"),
+    (put_in("[2, 1, 1]", *HIT, "response"), r"'zoe', step 1: ranking: expected different classes"),
     (
         put_in("testing", 1, "zoe", "hit_list", 0, "feedback"),
         r"'zoe', step 1: phase: .* is training, after a test step",

@@ -171,13 +171,13 @@ FAULTS: list[tuple[str, list[dict[str, Any]], int, str]] = [
         "ranked",
         edited(3, ranking=["ant", "wasp", "bee"]),
         3,
-        "ranking: expected three of the classes 'moth', 'bee', 'ant', found ['ant', 'wasp', 'bee']",
+        "ranking: expected some of the classes 'moth', 'bee', 'ant', found ['ant', 'wasp', 'bee']",
     ),
     (
         "twice",
         edited(3, ranking=["ant", "bee", "bee"]),
         3,
-        "ranking: expected three different classes, found ['ant', 'bee', 'bee']",
+        "ranking: expected different classes, found ['ant', 'bee', 'bee']",
     ),
     (
         "first",
@@ -234,6 +234,26 @@ def test_the_other_row_is_named_too(write: Callable[[list[dict[str, Any]]], Path
         assert place(path, other) in fault
 
 
+def test_two_classes_are_ranked_both(write: Callable[[list[dict[str, Any]]], Path]) -> None:
+    two = {"ant": "ant", "bee": "bee", "moth": "bee"}
+    content = [{**row, "label": two[row["label"]], "response": two[row["response"]]} for row in rows()]
+    both = [
+        {**row, "ranking": sorted(["ant", "bee"], key=lambda name: name != row["response"])}
+        for row in content
+    ]
+    found = data.load(write(both))
+    assert found.rankings is not None
+    assert found.rankings.tolist() == [[1, 0], [1, 0], [0, 1], [0, 1], [1, 0]]
+    path = write(
+        [{**row, "ranking": ranking["ranking"][:2]} for row, ranking in zip(rows(), ranked(), strict=True)]
+    )
+    assert data.validate(path) == [f"{path}: ranking: expected 3 of 3 classes, found 2"]
+    for wrong in (["bee"], ["bee", "ant", "moth", "wasp"]):
+        path = write([{**row, "ranking": wrong} for row in ranked()])
+        (fault,) = data.validate(path)
+        assert fault.startswith(f"{place(path, 0)}: ranking: expected a list of {min(3, max(2, len(wrong)))}")
+
+
 def test_a_class_that_is_never_shown_is_refused(write: Callable[[list[dict[str, Any]]], Path]) -> None:
     path = write(rows()[:2] + rows()[3:])
     told = "label: expected every class, 'moth' is never shown"
@@ -288,9 +308,9 @@ LINES: list[tuple[dict[str, Any], str]] = [
     ({"step": 2**63}, "step: expected less than 2^63, found 9223372036854775808"),
     ({"response_time": "1"}, 'response_time: expected seconds or null, found "1"'),
     ({"response_time": 10**400}, "response_time: expected seconds, found a number beyond all bounds"),
-    ({"ranking": "bee"}, 'ranking: expected a list of three classes, found "bee"'),
-    ({"ranking": ["bee", "ant"]}, "ranking: expected a list of three classes, found ['bee', 'ant']"),
-    ({"ranking": ["bee", 1, "ant"]}, "ranking: expected a list of three classes, found ['bee', 1, 'ant']"),
+    ({"ranking": "bee"}, 'ranking: expected a list of classes, found "bee"'),
+    ({"ranking": ["bee", "ant"]}, "ranking: expected a list of 3 classes, found ['bee', 'ant']"),
+    ({"ranking": ["bee", 1, "ant"]}, "ranking: expected a list of 3 classes, found ['bee', 1, 'ant']"),
     ({"ranking": None}, "ranking: expected in all rows or in none, found it in some"),
     ({"truth": [0.5, 0.5]}, "truth: expected a list of 3 probabilities, found [0.5, 0.5]"),
     ({"truth": [0.5, 0.5, 10**400]}, "truth: expected a list of 3 probabilities, found [0.5, 0.5, 1"),

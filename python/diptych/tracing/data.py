@@ -11,7 +11,7 @@ column             type                   meaning
 ``image``          text                   what was shown: its file, relative to the folder of images
 ``label``          text                   true class of the image
 ``response``       text                   class that was answered
-``ranking``        list of three texts    the classes thought likeliest, the response first
+``ranking``        list of three texts    the classes thought likeliest, the response first; both of two
 ``response_time``  number                 seconds; null where unknown
 ``truth``          list of numbers        probabilities of the responses, as simulated learners have them
 =================  =====================  ====================================================================

@@ -132,7 +132,7 @@ class _Canvas:
             Their rows and columns; their light, a plane for each channel, without that of the ground; the
             share of each that parts cover.
         """
-        rows, columns = (_span((self._part > 0).any(axis)) for axis in (1, 0))
+        rows, columns = (_span(np.any(self._part > 0, axis)) for axis in (1, 0))
         fine = (
             slice(rows.start * _FINER, rows.stop * _FINER),
             slice(columns.start * _FINER, columns.stop * _FINER),
@@ -165,8 +165,11 @@ def _span(there: NDArray[np.bool_]) -> slice:
 
 def _pooled(samples: Floats) -> Floats:
     """The mean of the samples of each pixel."""
-    sums = sum(samples[row::_FINER, column::_FINER] for row in range(_FINER) for column in range(_FINER))
-    return sums / np.float32(_FINER**2)
+    total = np.zeros_like(samples[::_FINER, ::_FINER])
+    for row, column in np.ndindex(_FINER, _FINER):
+        total += samples[row::_FINER, column::_FINER]
+    total /= _FINER**2
+    return total
 
 
 def _ground(size: int, shadow: float) -> Floats:

@@ -179,10 +179,11 @@ class _Sessions:
         except (ValueError, TypeError, RecursionError) as error:
             wanted = "class numbers as JSON in a text, such as '[2, 0, 1]'"
             raise ValueError(f"{where}: response: expected {wanted}, found {text!r:.80}") from error
-        if len(ranking) < RANKED or not all(0 <= each < n for each in ranking):
-            wanted = f"a ranking of at least {RANKED} of the classes 0 to {n - 1}"
+        depth = min(RANKED, n)
+        if len(ranking) < depth or not all(0 <= each < n for each in ranking):
+            wanted = f"a ranking of at least {depth} of the classes 0 to {n - 1}"
             raise ValueError(f"{where}: response: expected {wanted}, found {text!r:.80}")
-        return ranking[:RANKED]
+        return ranking[:depth]
 
 
 def _class_number(found: Any) -> int:

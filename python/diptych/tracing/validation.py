@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._text import some
-from diptych.tracing.rows import PHASES, Rows, class_numbers, in_order
+from diptych.tracing.rows import PHASES, RANKED, Rows, class_numbers, in_order
 
 # Of the sum of a row's probabilities, which may have been written with as few as six digits, of up to a
 # hundred classes.
@@ -98,11 +98,14 @@ def _rankings(rows: Rows, classes: Sequence[str]) -> Iterator[str]:
     def told(wanted: str) -> Callable[[int], str]:
         return lambda row: f"ranking: expected {wanted}, found {[rows.classes[c] for c in ranking[row]]}"
 
+    depth = min(RANKED, len(classes))
+    if ranking.shape[1] != depth:
+        yield f"{rows.source}: ranking: expected {depth} of {len(classes)} classes, found {ranking.shape[1]}"
     unknown = np.any(class_numbers(rows, classes)[ranking] < 0, 1)
-    yield from _fault(rows, unknown, told(f"three of the classes {some(map(repr, classes), 10)}"))
+    yield from _fault(rows, unknown, told(f"some of the classes {some(map(repr, classes), 10)}"))
     ascending = np.sort(ranking, 1)
     twice = (ascending[:, 1:] == ascending[:, :-1]).any(1)
-    yield from _fault(rows, twice, told("three different classes"))
+    yield from _fault(rows, twice, told("different classes"))
     other = ranking[:, 0] != rows.response
     yield from _fault(
         rows,
