@@ -163,6 +163,19 @@ def test_frames_and_files(tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "g" / name)), image)
 
 
+@pytest.mark.usefixtures("impatient")
+def test_progress_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    found = greebles(1, size=16)
+    assert "drawing greebles" in capsys.readouterr().err
+    found.save(tmp_path)
+    assert "writing greebles" in capsys.readouterr().err
+    greebles(1, size=16, progress=False).save(tmp_path, progress=False)
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "kind", "told"),
     [

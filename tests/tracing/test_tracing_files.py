@@ -1,6 +1,7 @@
 """Files of answers: written and read alike, and refused with the row that is wrong."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
@@ -472,6 +473,20 @@ def test_images_lie_inside_their_folder(name: str, tmp_path: Path) -> None:
     )
 
 
+def test_images_that_nobody_was_shown_are_looked_for(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    for name in ("a1.png", "a2.png", "b1.png", "m1.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / "images" / name)
+    for name, told in (
+        ("x.png", f"{tmp_path / 'images' / 'x.png'}: no such file"),
+        ("../x.png", "expected a path inside"),
+    ):
+        header = {"format": 1, "images": {name: "ant"}}
+        path = as_jsonl([header, *rows()], tmp_path / "a.jsonl")
+        (fault,) = data.validate(path)
+        assert fault.startswith(f"{path}: header: image: {told}")
+
+
 def test_files_that_are_not_there_or_of_another_kind_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"a\.jsonl: no such file"):
         data.load(tmp_path / "a.jsonl")
@@ -533,9 +548,21 @@ def test_many_rows_are_told_apart_by_line(tmp_path: Path) -> None:
     assert data.validate(path) == [f"{path}, line 702: phase: expected 'train' or 'test', found 'pause'"]
 
 
-def test_parquet_without_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import sys
+@pytest.mark.usefixtures("impatient")
+def test_progress_is_shown_where_it_is_wanted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    path = data.save(everything(0), tmp_path / "a.jsonl")
+    assert "writing" in capsys.readouterr().err
+    data.load(path)
+    assert "reading a.jsonl" in capsys.readouterr().err
+    data.load(data.save(everything(0), path, progress=False), progress=False)
+    data.validate(path, progress=False)
+    assert capsys.readouterr().err == ""
 
+
+def test_parquet_without_pyarrow_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ModuleNotFoundError, match="parquet files need pyarrow: pip install pyarrow"):
         data.save(everything(0), tmp_path / "a.parquet")

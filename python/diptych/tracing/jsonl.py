@@ -44,7 +44,7 @@ def write(path: Path, columns: dict[str, Any], n: int, header: dict[str, Any], *
     """Write a header and n rows; ``columns[name](start, stop)`` gives the values of some of them."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(header, ensure_ascii=True) + "\n")
-        for start in track(range(0, n, _BLOCK), f"writing {path.name}", shown=progress):
+        for start in track(range(0, n, _BLOCK), "writing answers", shown=progress):
             values = [column(start, min(start + _BLOCK, n)) for column in columns.values()]
             rows = (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
             file.writelines(json.dumps(row) + "\n" for row in rows)

@@ -212,20 +212,26 @@ def _truth(rows: Rows, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _files(rows: Rows, folder: Path) -> Iterator[str]:
-    names, image = rows.image.names, rows.image.codes
-    outside = np.array([_leaves(name) for name in names])
-    yield from _fault(
-        rows,
-        outside[image],
-        lambda row: f"image: expected a path inside {folder}, found {names[image[row]]!r}",
-    )
-    absent = np.array(
-        [not out and not (folder / name).is_file() for name, out in zip(names, outside, strict=True)]
-    )
-    if absent.any():
-        row = int(np.flatnonzero(absent[image])[0])
-        more = f" (and {absent.sum() - 1:,} more)" if absent.sum() > 1 else ""
-        yield f"{rows.where(row)}: image: {folder / names[image[row]]}: no such file{more}"
+    shown, seen = set(rows.image.names), rows.image.codes
+    unshown = [name for name in rows.header.images or {} if name not in shown]
+    names = [*rows.image.names, *unshown]
+    first = np.full(len(names), -1)
+    codes, places = np.unique(seen, return_index=True)
+    first[codes] = places
+
+    def fault(bad: list[int], told: Callable[[str], str]) -> Iterator[str]:
+        """The first of some images, where it is shown or listed, and how many there are beyond."""
+        if bad:
+            image = min(bad, key=lambda each: (first[each] < 0, first[each]))
+            where = rows.where(int(first[image])) if first[image] >= 0 else f"{rows.source}: header"
+            more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+            yield f"{where}: image: {told(names[image])}{more}"
+
+    outside = [image for image, name in enumerate(names) if _leaves(name)]
+    yield from fault(outside, lambda name: f"expected a path inside {folder}, found {name!r}")
+    inside = sorted(set(range(len(names))) - set(outside))
+    absent = [image for image in inside if not (folder / names[image]).is_file()]
+    yield from fault(absent, lambda name: f"{folder / name}: no such file")
 
 
 def _leaves(name: str) -> bool:
