@@ -13,10 +13,11 @@ import torch
 
 pytest.importorskip("lightning")
 
+from diptych._lightning import SafeCheckpointIO
 from diptych.numerosity import training
 from diptych.numerosity.models import NumberNet
 from diptych.numerosity.train import train
-from diptych.numerosity.training import ActionTask, SafeCheckpointIO, Sequences
+from diptych.numerosity.training import ActionTask, Sequences
 
 OPTIONS: dict[str, Any] = {
     "dataset": "A",

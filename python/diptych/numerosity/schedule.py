@@ -8,8 +8,8 @@ from diptych.numerosity.laws import Renderer, described
 #: How convolutions are computed, in lightning's words.
 Precision = Literal["32-true", "bf16-mixed"]
 
-#: The checkpoints of a folder: of the last epoch, and of the one whose validation's loss is least.
-LAST, BEST = "last.ckpt", "best.ckpt"
+#: The checkpoint of the epoch whose validation's loss is least.
+BEST = "best.ckpt"
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,11 @@
 """The stem: AlexNet's first two convolutions, drawn or as ImageNet taught them."""
 
-from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import nn
 
 from diptych.embed._extras import require
+from diptych.embed.torchvision_weights import at_hand, fetched
 
 
 def empty_stem() -> nn.Sequential:
@@ -27,10 +26,7 @@ def imagenet_stem() -> nn.Sequential:
         ModuleNotFoundError: torchvision is not installed.
         OSError: The weights are neither at hand nor to be had.
     """
-    try:
-        weights = _weights().get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except OSError as error:
-        raise OSError(f'stem="imagenet": AlexNet\'s weights could not be had: {error}') from error
+    weights = fetched(_weights(), 'stem="imagenet": AlexNet\'s weights')
     stem = empty_stem()
     stem.load_state_dict({f"{i}.{kind}": weights[f"features.{i}.{kind}"] for i, kind in _CONVOLUTIONS})
     return stem
@@ -39,10 +35,9 @@ def imagenet_stem() -> nn.Sequential:
 def imagenet_at_hand() -> bool:
     """Whether torchvision's weights lie in torch's cache, so that nothing need be downloaded for them."""
     try:
-        url = str(_weights().url)
+        return at_hand(_weights())
     except ModuleNotFoundError:
         return False
-    return (Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]).is_file()
 
 
 def stem_at_hand() -> Literal["imagenet", "random"]:

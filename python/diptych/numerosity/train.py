@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, get_args
 
 import torch
 
-from diptych._checkpoint import JobFolder, check_folder, unless_refused
 from diptych._tables import write_csv
 from diptych.embed._extras import require
 from diptych.numerosity.laws import Renderer, renderer_of
 from diptych.numerosity.models import Architecture, NumberNet, Stem
-from diptych.numerosity.schedule import LAST, Epoch, Precision, Schedule
+from diptych.numerosity.schedule import Epoch, Precision, Schedule
 from diptych.numerosity.stem import stem_at_hand
 from diptych.ops import _checks
 
@@ -126,19 +125,12 @@ def train(
 
 def _in_folder(plan: "Plan", folder: Path, resume: bool) -> NumberNet:
     """Train in a folder that belongs to this training alone, or read what it came to."""
-    # What lightning starts beside the first process finds the folder begun by it.
-    resume = resume or os.environ.get("LOCAL_RANK", "0") != "0"
-    check_folder(folder, resume, kind=KIND, finished=NET, again="--resume", beside="")
-    with unless_refused(folder):
-        JobFolder(folder, plan.job(), {}, resume=resume, kind=KIND)
-        if (folder / NET).is_file():
-            return NumberNet.load(folder / NET)
-        try:
-            net = plan.fit(folder)
-        except FloatingPointError as error:
-            last = folder / LAST
-            kept = f"the last good epoch is kept in {last}" if last.is_file() else "no epoch was finished"
-            raise FloatingPointError(f"{error}; {kept}") from error
-    write_csv(folder / HISTORY, Epoch, net.history)
-    net.save(folder / NET)
+    from diptych._lightning import trained_in
+
+    net, now = trained_in(
+        folder, plan.job(), resume, kind=KIND, finished=NET, read=NumberNet.load, fit=plan.fit
+    )
+    if now:
+        write_csv(folder / HISTORY, Epoch, net.history)
+        net.save(folder / NET)
     return net

@@ -78,9 +78,12 @@ class Sequences:
         """
         chosen = np.asarray(learners, np.int64)
         if len(np.unique(chosen)) != len(chosen) or not ((chosen >= 0) & (chosen < len(self))).all():
-            raise ValueError(f"learners: expected different numbers from 0 to {len(self) - 1}, found {chosen}")
+            raise ValueError(
+                f"learners: expected different numbers from 0 to {len(self) - 1}, found {chosen}"
+            )
         rows = np.concatenate([np.flatnonzero(self.learner == each) for each in chosen], dtype=np.int64)
-        kept = {name: getattr(self, name) for name in ("rankings", "seconds", "truth")}
+        columns = ((name, getattr(self, name)) for name in ("rankings", "seconds", "truth"))
+        kept: dict[str, Any] = {name: None if each is None else each[rows] for name, each in columns}
         return replace(
             self,
             learners=tuple(self.learners[each] for each in chosen),
@@ -88,5 +91,5 @@ class Sequences:
             item=self.item[rows],
             response=self.response[rows],
             test=self.test[rows],
-            **{name: None if column is None else column[rows] for name, column in kept.items()},
+            **kept,
         )
