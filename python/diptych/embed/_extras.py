@@ -8,6 +8,7 @@ _NEEDED = {
     "language": "diptych.language needs {}",
     "language-local": "diptych.language.LocalChatModel needs {}",
     "numerosity": "diptych.numerosity needs {}",
+    "collect": "diptych.collect needs {}",
 }
 
 
