@@ -1,4 +1,4 @@
-// Ranking trials: the learner puts the likeliest classes in order. Few classes are picked by digits, many are searched.
+// Ranking trials: the likeliest classes are put in order. Few classes are picked by digits, many are searched.
 
 // As many classes as there are digits to pick them.
 const FEW = 9;
@@ -11,11 +11,14 @@ function element(tag, properties = {}, ...children) {
   return made;
 }
 
+// Names of folders have underscores where names have spaces.
+const spaced = (names) => names.map((name) => name.replaceAll("_", " "));
+
 const folded = (text) => text.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
 
 // Begins of words come before what is found inside them.
 function rank(name, sought) {
-  const found = folded(name).replace(/[_\-.]+/g, " ");
+  const found = folded(name).replace(/[-.\s]+/g, " ");
   if (found.startsWith(sought)) return 0;
   if (found.includes(` ${sought}`)) return 1;
   return found.includes(sought) ? 2 : 3;
@@ -34,7 +37,7 @@ export class Controls {
   #marked = 0;
 
   constructor(place, trial, changed) {
-    this.#classes = trial.classes;
+    this.#classes = spaced(trial.classes);
     this.#depth = trial.depth;
     this.#changed = changed;
     this.#places = PLACES.slice(0, this.#depth).map((name) => {
@@ -103,20 +106,12 @@ export class Controls {
     return false;
   }
 
-  // Chosen classes are taken back by choosing them again; those behind move up.
+  // What has a place already keeps it, also where the last of all classes came to its place by itself.
   #pick(number) {
-    if (this.#chosen.includes(number)) {
-      this.#chosen = this.#chosen.filter((each) => each !== number);
-    } else if (this.#chosen.length < this.#depth) {
-      this.#chosen.push(number);
-    } else {
-      return;
-    }
-    const left = this.#classes.length - this.#chosen.length;
-    if (left === 1 && this.#chosen.length === this.#depth - 1 && this.#chosen.includes(number)) {
-      this.#chosen.push(this.#classes.findIndex((_, each) => !this.#chosen.includes(each)));
-    }
-    if (this.#search) this.#seek("");
+    if (this.#chosen.includes(number) || this.#chosen.length === this.#depth) return;
+    this.#chosen.push(number);
+    const left = this.#classes.map((_, each) => each).filter((each) => !this.#chosen.includes(each));
+    if (left.length === 1 && this.#chosen.length === this.#depth - 1) this.#chosen.push(left[0]);
     this.#draw();
     this.#changed();
   }
@@ -133,7 +128,8 @@ export class Controls {
       button.addEventListener("click", () => this.#pick(number));
       return button;
     });
-    place.append(element("div", { className: "options" }, ...this.#options));
+    const columns = this.#classes.length > 4 ? "options two" : "options";
+    place.append(element("div", { className: columns }, ...this.#options));
     place.lastChild.setAttribute("role", "group");
     place.lastChild.setAttribute("aria-label", "Classes");
   }
@@ -170,11 +166,11 @@ export class Controls {
 
   #seek(text) {
     this.#search.value = text;
-    const sought = folded(text.trim()).replace(/[_\-.]+/g, " ");
+    const sought = folded(text.trim()).replace(/[-._\s]+/g, " ");
     const ranks = this.#classes.map((name) => rank(name, sought));
     this.#matches = ranks
       .map((_, number) => number)
-      .filter((number) => ranks[number] < 3)
+      .filter((number) => ranks[number] < 3 && !this.#chosen.includes(number))
       .sort((a, b) => ranks[a] - ranks[b] || a - b);
     this.#marked = 0;
     this.#list.replaceChildren(
@@ -205,27 +201,27 @@ export class Controls {
       option.querySelector(".badge").textContent = at < 0 ? "" : PLACES[at];
       option.setAttribute(this.#search ? "aria-selected" : "aria-pressed", String(at >= 0));
     });
-    if (this.#search) this.#drawMark();
+    if (this.#search) this.#seek("");
   }
 }
 
 // Shows what is right beside what was answered.
 export function tell(place, trial, answer, feedback) {
-  const right = trial.classes[feedback.label], at = answer.indexOf(feedback.label);
+  const classes = spaced(trial.classes);
+  const right = classes[feedback.label], at = answer.indexOf(feedback.label);
   const items = answer.map((each, number) => {
     const mark = each === feedback.label ? "✓" : number === 0 ? "✗" : "";
     return element(
       "li",
       { className: each === feedback.label ? "right" : number === 0 ? "wrong" : "" },
       element("span", { className: "of", textContent: PLACES[number] }),
-      element("span", { className: "name", textContent: trial.classes[each] }),
+      element("span", { className: "name", textContent: classes[each] }),
       element("span", { className: "badge", textContent: mark, ariaHidden: "true" }),
     );
   });
   place.append(element("ol", { className: "places told", ariaLabel: "Your ranking" }, ...items));
-  place.dataset.right = String(at === 0);
   if (at === 0) return { heading: `Yes, ${right}`, lead: "Your first choice is right." };
-  const first = trial.classes[answer[0]];
+  const first = classes[answer[0]];
   const where = at > 0 ? `, and ${right} ${PLACES[at]}` : `; ${right} was not in your ranking`;
   return { heading: `It is ${right}`, lead: `You put ${first} first${where}.` };
 }

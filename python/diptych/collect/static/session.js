@@ -1,5 +1,5 @@
-// One learner's way through a study. The server alone knows how far it is; this page shows what it says, measures
-// how long an answer takes, and sends it until it has arrived. What a trial asks is the matter of its kind's module.
+// One learner's way through a study. The server alone knows how far it is; this page shows what it says,
+// measures how long an answer takes, and sends it until it has arrived. What a trial asks is in its kind's module.
 
 const find = (id) => document.getElementById(id);
 const session = find("session"), picture = find("picture"), panel = find("panel"), place = find("place");
@@ -14,6 +14,7 @@ const BLANK = 250;
 // A second click or stroke of a key within this time was meant for what was there before.
 const GUARD = 350;
 const AGAIN = 1500;
+const HELP = "If it stays so, tell whoever runs the study.";
 const PHASES = { train: "Training", test: "Test" };
 
 let screen = null; // what the server said last
@@ -75,7 +76,7 @@ async function loadAll(addresses) {
       complain(null);
       return images;
     } catch {
-      complain("The picture does not come. This page tries again; if it stays so, tell whoever runs the study.");
+      complain(`The picture does not come. This page tries again. ${HELP}`);
       await pause(AGAIN);
     }
   }
@@ -98,10 +99,11 @@ function showBar(told) {
   find("phase").textContent = PHASES[told.phase] ?? "";
   find("count").textContent = told.places ? `${told.place + 1} of ${told.places}` : "";
   find("progress").max = told.steps;
-  find("progress").value = told.screen === "trial" ? told.step : told.screen === "feedback" ? told.step + 1 : told.steps;
+  const done = { trial: told.step, feedback: told.step + 1, end: told.steps };
+  find("progress").value = done[told.screen];
 }
 
-function showPanel(heading, lead, label, action) {
+function showPanel(heading, lead, label, action = () => {}) {
   find("heading").textContent = heading;
   find("lead").textContent = lead;
   find("lead").hidden = !lead;
@@ -175,12 +177,13 @@ function showFirstWords(told) {
     busy = true;
     showTrial(told).catch(fail);
   };
-  if (told.phase === "test") {
-    showWords("Now the test", `${told.places} more pictures. From now on you are not told what is right.`, "Begin", begin);
-  } else {
-    const lead = `${told.places} pictures. After each answer you are told what is right. Take the time you need.`;
-    showWords("Training", lead, "Begin", begin);
-  }
+  const words = {
+    train: "After each answer you are told what is right. Take the time you need.",
+    test: "From now on you are not told what is right.",
+  };
+  const heading = told.phase === "test" ? "Now the test" : "Training";
+  const pictures = told.places === 1 ? "One picture." : `${told.places} pictures.`;
+  showWords(heading, `${pictures} ${words[told.phase]}`, "Begin", begin);
 }
 
 async function show(told) {
@@ -189,7 +192,7 @@ async function show(told) {
   session.dataset.step = told.step ?? told.steps;
   showBar(told);
   if (told.screen === "end") {
-    showWords("You have done it", "Thank you. All of your answers have arrived, and you may close this page.", null, () => {});
+    showWords("That was all", "Thank you. All of your answers have arrived, and you may close this page.");
   } else if (told.screen === "feedback") {
     begun.add(told.phase);
     await showFeedback(told);
@@ -230,7 +233,7 @@ async function submit() {
 
 function fail(error) {
   busy = true;
-  complain(`${error.message} Reload this page; if it stays so, tell whoever runs the study.`);
+  complain(`${error.message} Reload this page. ${HELP}`);
 }
 
 function press() {
