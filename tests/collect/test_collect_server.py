@@ -73,7 +73,8 @@ def test_a_whole_session(client: TestClient, pictures: Pictures) -> None:
     assert go(client, page)["screen"] == "end"
     exported = client.get(f"/organiser/{ORGANISER}/answers.jsonl")
     assert exported.headers["content-disposition"] == 'attachment; filename="answers.jsonl"'
-    rows = [json.loads(line) for line in exported.text.splitlines()]
+    header, *rows = map(json.loads, exported.text.splitlines())
+    assert header["classes"] == ["Agara", "Bari", "Cooka"]
     assert [row["step"] for row in rows] == list(range(6))
     assert {row["image"] for row in rows} <= set(pictures.names)
     assert page.removeprefix("/learn/") not in exported.text

@@ -187,7 +187,7 @@ def test_an_export_has_a_row_for_each_answer(
     # A single answer is no sequence.
     assert (told.learners, told.steps, told.left_out) == (2, 8, 1)
     content = (tmp_path / "answers.jsonl").read_text()
-    rows = [json.loads(line) for line in content.splitlines()]
+    header, *rows = map(json.loads, content.splitlines())
     names = {number: learner.name for number, learner in enumerate(sessions.store.learners())}
     kind = sessions.store.study.kind
     assert [row["learner"] for row in rows] == sorted([names[0]] * 6 + [names[1]] * 2)
@@ -207,8 +207,31 @@ def test_an_export_has_a_row_for_each_answer(
             for step, trial in enumerate(trials)
         ]
         assert [row for row in rows if row["learner"] == names[number]] == expected
+    assert header == {
+        "format": 1,
+        "classes": list(CLASSES),
+        "images": {name: CLASSES[label] for name, label in zip(kind.images, kind.labels, strict=True)},
+        "about": {"trials": "ranking", "train": 4, "test": 2, "seed": 3},
+    }
     assert token not in content
     assert other not in content
+
+
+def test_tracing_loads_an_export(
+    sessions: Sessions, token: str, folder: Path, tmp_path: Path, answer_all: AnswerAll
+) -> None:
+    data = pytest.importorskip("diptych.tracing.data", reason="diptych.tracing reads no files yet")
+    answer_all(token, 6, (1, 2, 0))
+    export(sessions.store.path, tmp_path / "answers.jsonl")
+    sequences = data.load(tmp_path / "answers.jsonl", images=folder)
+    kind = sessions.store.study.kind
+    shown = [step.trial.images[0] for step in sessions.store.steps(0)]
+    assert sequences.classes == CLASSES
+    assert [sequences.items[item] for item in sequences.item] == [kind.images[image] for image in shown]
+    assert [sequences.labels[item] for item in sequences.item] == [kind.labels[image] for image in shown]
+    assert sequences.test.tolist() == [False] * 4 + [True] * 2
+    assert sequences.rankings.tolist() == [[1, 2, 0]] * 6
+    assert sequences.seconds.tolist() == [1.5] * 6
 
 
 def test_an_export_needs_a_file_of_answers_and_another_to_write(sessions: Sessions, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ class Exported:
 def export(answers: str | os.PathLike[str], out: str | os.PathLike[str]) -> Exported:
     """Write the answers of a file as JSON lines, which ``diptych.tracing.load`` reads.
 
-    Each line is one answered step: ``learner`` (a random name, by which they are ordered, not the secret of
+    The first line is a header where the kind of trial has one (ranking: ``format``, ``classes``, ``images`` with
+    the true class of each, ``about``). Each other is one answered step: ``learner`` (a random name, by which they are ordered, not the secret of
     their page), ``step`` (from 0), ``phase`` ("train" or "test"), what the kind of trial tells (ranking:
     ``image``, its path under the folder, ``label``, ``response``, ``ranking``), and ``response_time`` in
     seconds, null where it is not known. Learners who have not finished are there as far as they came.
@@ -52,23 +54,23 @@ def export(answers: str | os.PathLike[str], out: str | os.PathLike[str]) -> Expo
     store = Store(source)
     try:
         with atomic_path(target) as temporary, open(temporary, "w", encoding="utf-8") as file:
-            steps = 0
-            for line in lines(store):
-                file.write(line)
-                steps += 1
-        everybody = store.learners()
+            everybody = store.learners()
+            file.writelines(lines(store, everybody))
     finally:
         store.close()
-    learners = sum(map(_long_enough, everybody))
-    return Exported(learners, steps, len(everybody) - learners)
+    told = list(filter(_long_enough, everybody))
+    return Exported(len(told), sum(each.answered for each in told), len(everybody) - len(told))
 
 
-def lines(store: Store) -> Iterator[str]:
-    """The lines of a table, each with its end."""
+def lines(store: Store, learners: list[Learner]) -> Iterator[str]:
+    """The lines of a table of some learners, each with its end."""
+    if header := store.study.kind.header():
+        yield _line(header)
     # By their random names: the order in which people came is nobody's business.
-    for learner in sorted(filter(_long_enough, store.learners()), key=lambda each: each.name):
-        for row in _rows(store, learner):
-            yield json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n"
+    for learner in sorted(filter(_long_enough, learners), key=lambda each: each.name):
+        # As many as there were when the learners were counted: answers may come meanwhile.
+        for row in islice(_rows(store, learner), learner.answered):
+            yield _line(row)
 
 
 def _rows(store: Store, learner: Learner) -> Iterator[dict[str, Any]]:
@@ -77,6 +79,10 @@ def _rows(store: Store, learner: Learner) -> Iterator[dict[str, Any]]:
         if step.answer is not None:
             begins = {"learner": learner.name, "step": number, "phase": step.trial.phase}
             yield {**begins, **kind.row(step.trial, step.answer), "response_time": step.seconds}
+
+
+def _line(content: dict[str, Any]) -> str:
+    return json.dumps(content, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _long_enough(learner: Learner) -> bool:

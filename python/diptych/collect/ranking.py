@@ -88,6 +88,16 @@ class Ranking:
         """In training the number of the true class; in the test nothing."""
         return {"label": self._label(trial)} if trial.phase == "train" else None
 
+    def header(self) -> dict[str, Any]:
+        """The classes in their order, the true class of every image, and the phases' lengths."""
+        labels = (self.classes[label] for label in self.labels)
+        return {
+            "format": 1,
+            "classes": list(self.classes),
+            "images": dict(zip(self.images, labels, strict=True)),
+            "about": {"trials": self.name, "train": self.train, "test": self.test, "seed": self.seed},
+        }
+
     def row(self, trial: Trial, answer: list[int]) -> dict[str, Any]:
         """The image, its true class, the class answered, and the ranking that it leads."""
         ranking = [self.classes[each] for each in answer]

@@ -150,7 +150,7 @@ def _add_organiser(app: FastAPI, sessions: Sessions, token: str) -> None:
     def answers(given: str) -> Response:
         check(given)
         return Response(
-            "".join(lines(sessions.store)),
+            "".join(lines(sessions.store, sessions.store.learners())),
             media_type="application/x-ndjson",
             headers={
                 "content-disposition": 'attachment; filename="answers.jsonl"',

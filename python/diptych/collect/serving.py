@@ -39,9 +39,10 @@ def listen(host: str = "127.0.0.1", port: int = 8000) -> socket.socket:
     if not 0 <= port <= _PORTS:
         raise ValueError(f"port: expected 1 to {_PORTS}, or 0 for any that is free, found {port}")
     try:
-        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )
+        if not host:
+            # It would be every interface.
+            raise UnicodeError("no name")
+        (family, kind, protocol, _, address), *_ = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         raise OSError(f"host: expected a name or number of this machine, found {host!r}: {error}") from error
     opened = socket.socket(family, kind, protocol)
