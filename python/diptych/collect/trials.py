@@ -59,7 +59,7 @@ class TrialKind(Protocol):
         """What the learner is told after the answer; None where nothing is."""
 
     def header(self) -> dict[str, Any]:
-        """What the first line of an exported table says of all rows; empty for a table without such a line."""
+        """What the first line of an exported table says of all rows; empty if there is no such line."""
 
     def row(self, trial: Trial, answer: Any) -> dict[str, Any]:
         """The columns that the trial has in an exported table."""
