@@ -48,8 +48,8 @@ def test_the_options_reach_the_server_and_the_answers_are_exported(
     export = "tracing", "collect", "--out", answers, "--export", table
     assert diptych(*export, monkeypatch=monkeypatch) == 0
     told = capsys.readouterr().out
-    assert f"3 answers of 1 learners: {table}" in told
-    assert "1 learners with fewer than two answers were left out" in told
+    assert f"Answers: 3, learners: 1. Written to {table}" in told
+    assert "Learners with fewer than two answers, left out: 1" in told
     _, *rows = map(json.loads, table.read_text().splitlines())
     assert [row["response"] for row in rows] == ["right"] * 3
 

@@ -109,9 +109,9 @@ def test_learners_that_begin_at_once_get_numbers_of_their_own(store: Store, stud
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"train": 5}, "--train is 4, not 5"),
-        ({"test": 1}, "--test is 2, not 1"),
-        ({"seed": 0}, "--seed is 3, not 0"),
+        ({"train": 5}, "train is 4, not 5"),
+        ({"test": 1}, "test is 2, not 1"),
+        ({"seed": 0}, "seed is 3, not 0"),
         ({"classes": ("Agara", "Bari", "Dodo")}, "its classes are Agara, Bari, Cooka, not Agara, Bari, Dodo"),
         ({"images": tuple(map(str, range(18)))}, "its images are others, as Agara/agara_0.png, not 0"),
         (

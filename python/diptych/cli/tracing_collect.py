@@ -43,9 +43,9 @@ def collect(
         if images is not None:
             raise ValueError("--export: expected no --images beside it: it serves nothing")
         told = write(out, export)
-        say(f"{told.steps} answers of {told.learners} learners: {export}")
+        say(f"Answers: {told.steps}, learners: {told.learners}. Written to {export}")
         if told.left_out:
-            say(f"{told.left_out} learners with fewer than two answers were left out")
+            say(f"Learners with fewer than two answers, left out: {told.left_out}")
         return
     if images is None:
         raise ValueError("--images: expected a folder of images, or --export, found neither")

@@ -33,12 +33,12 @@ class Exported:
 def export(answers: str | os.PathLike[str], out: str | os.PathLike[str]) -> Exported:
     """Write the answers of a file as JSON lines, which ``diptych.tracing.load`` reads.
 
-    The first line is a header, if the kind of trial has one (ranking: ``format``, ``classes``, ``images`` with
-    their true classes, ``about``). Each line after it is one answered step: ``learner`` (a random name, by which
-    they are ordered, not the secret of their page), ``step`` (from 0), ``phase`` ("train" or "test"), what the
-    kind of trial tells (ranking: ``image``, its path under the folder, ``label``, ``response``, ``ranking``),
-    and ``response_time`` in seconds, null where it is not known. Learners who have not finished are there as far
-    as they came.
+    The first line is a header, if the kind of trial has one (ranking: ``format``, ``classes``, ``images``
+    with their true classes, ``about``). Each line after it is one answered step: ``learner`` (a random name,
+    by which they are ordered, not the secret of their page), ``step`` (from 0), ``phase`` ("train" or
+    "test"), what the kind of trial tells (ranking: ``image``, its path under the folder, ``label``,
+    ``response``, ``ranking``), and ``response_time`` in seconds, null where it is not known. Learners who
+    have not finished are there as far as they came.
 
     Args:
         answers: The file of answers; a server may have it open.

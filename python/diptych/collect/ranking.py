@@ -53,6 +53,8 @@ class Ranking:
     def instructions(self) -> list[str]:
         """What learners read before they begin, in sentences."""
         ranked = f"rank the {_WORDS[self.depth]} classes that you think likeliest, the likeliest first"
+        if self.depth == len(self.classes):
+            ranked = f"rank the {_WORDS[self.depth]} classes, the likeliest first"
         told = [
             f"You will see {self.train + self.test} pictures, one at a time. For each, {ranked}.",
             f"In the first {self.train} you are told the right class after each answer. Guess at first: "

@@ -96,7 +96,7 @@ def serve(
         begun = len(store.learners())
         say(f"Learners begin at    {root}/")
         say(f"Organiser's page     {root}/organiser/{organiser}")
-        say(f"Answers are kept in  {answers} ({begun} learners so far)")
+        say(f"Answers are kept in  {answers} (learners so far: {begun})")
         say("Ctrl-C stops the server; the same command goes on.")
         config = uvicorn.Config(
             app,

@@ -66,7 +66,7 @@ def _difference(name: str, ours: Any, theirs: Any) -> str:
     if name == "classes":
         return f"its classes are {', '.join(ours)}, not {', '.join(theirs)}"
     if not isinstance(ours, list):
-        return f"--{name} is {ours}, not {theirs}"
+        return f"{name} is {ours}, not {theirs}"
     if len(ours) != len(theirs):
         return f"it has {len(ours)} {name}, not {len(theirs)}"
     first = next(pair for pair in zip(ours, theirs, strict=True) if pair[0] != pair[1])
