@@ -63,7 +63,7 @@ class Pictures:
         self.labels = tuple(labels.tolist())
         self.fingerprint = self._images.fingerprint(progress=progress)
         # Of this object alone, so that it goes when the object goes.
-        self.encoded = lru_cache(maxsize=64)(self._encoded)
+        self.encoded = lru_cache(maxsize=16)(self._encoded)
 
     def _encoded(self, picture: int) -> tuple[bytes, str]:
         """A picture as the bytes of a file and its media type.

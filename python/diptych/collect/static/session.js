@@ -51,7 +51,8 @@ async function post(path, body) {
     if (response?.status === 409) return null;
     if (response && response.status < 500) {
       const found = await response.json().catch(() => ({}));
-      throw new Error(found.detail ?? `The server refused (${response.status}).`);
+      const error = new Error(found.detail ?? `The server refused (${response.status}).`);
+      throw Object.assign(error, { status: response.status });
     }
     complain("The server does not answer. Nothing is lost: this page tries again.");
     await pause(AGAIN);
@@ -212,12 +213,20 @@ async function advance(seen) {
   await show(told);
 }
 
-// An answer stays with the browser until the server has it: a reload in between sends it again.
+// An answer stays with the browser until the server has judged it: a reload in between sends it again, and a
+// server that does not know the learner, for it was started with another file, is not the judge.
 async function deliver(sent) {
   sessionStorage.setItem(PENDING, JSON.stringify(sent));
-  const kept = await post("answer", sent).finally(() => sessionStorage.removeItem(PENDING));
-  if (kept === null) complain("Another answer to this picture had come before; that one is kept.");
-  return kept !== null;
+  let kept = null;
+  try {
+    kept = await post("answer", sent);
+  } catch (error) {
+    if (error.status !== 422) throw error;
+    console.error(error.message);
+  }
+  sessionStorage.removeItem(PENDING);
+  await advance();
+  if (kept === null) complain("This answer was not taken: another had come before, which is kept.");
 }
 
 async function submit() {
@@ -226,9 +235,7 @@ async function submit() {
   busy = true;
   const response_time = (performance.now() - painted) / 1000;
   primary.disabled = undo.disabled = true;
-  const kept = await deliver({ visit, step: screen.step, answer, response_time });
-  await advance();
-  if (!kept) complain("Another answer to this picture had come before; that one is kept.");
+  await deliver({ visit, step: screen.step, answer, response_time });
 }
 
 function fail(error) {
@@ -264,4 +271,4 @@ document.addEventListener("keydown", (event) => {
 });
 
 const pending = sessionStorage.getItem(PENDING);
-(pending ? deliver(JSON.parse(pending)) : Promise.resolve()).then(() => advance()).catch(fail);
+(pending ? deliver(JSON.parse(pending)) : advance()).catch(fail);
