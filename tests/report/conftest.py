@@ -1,7 +1,5 @@
 """A comparison with meaning: scikit-learn's digits, seen by their upper and by their lower half."""
 
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,19 +74,3 @@ def identical() -> RDXResult:
     x = np.random.default_rng(0).normal(size=(20, 4))
     side = Explanations([], np.full(20, -1), float("nan"), np.empty(0), np.empty(0))
     return RDXResult(side, side, Parameters(), embeddings=(x, x), cka=1.0, mutual_knn=1.0)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Any]:
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium on this machine")
-    arguments = (
-        "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-        "--disable-component-update --disable-sync"
-    )
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=arguments.split())
-        yield browser
-        browser.close()

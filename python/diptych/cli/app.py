@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from diptych.cli import compare, demo, info, numerosity, rdx, rsvc
+from diptych.cli import compare, demo, info, numerosity, rdx, rsvc, tracing
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -20,6 +20,7 @@ app.command("info")(info.info)
 app.add_typer(numerosity.app, name="numerosity")
 app.add_typer(rdx.app, name="rdx")
 app.add_typer(rsvc.app, name="rsvc")
+app.add_typer(tracing.app, name="tracing")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ _NEEDED = {
     "language-local": "diptych.language.LocalChatModel needs {}",
     "numerosity": "diptych.numerosity needs {}",
     "tracing": "diptych.tracing needs {}",
+    "collect": "diptych.collect needs {}",
 }
 
 
