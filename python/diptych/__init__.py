@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import embed, estimators, language, numerosity, ops, plots, rdx, report, rsvc, stats
+    from diptych import embed, estimators, language, numerosity, ops, plots, rdx, report, rsvc, stats, tracing
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "report",
     "rsvc",
     "stats",
+    "tracing",
 ]
 
 

@@ -11,7 +11,7 @@ column             type                   meaning
 ``image``          text                   what was shown: its file, relative to the folder of images
 ``label``          text                   true class of the image
 ``response``       text                   class that was answered
-``ranking``        list of three texts    the classes thought likeliest, the response first
+``ranking``        list of three texts    the classes thought likeliest, the response first; both of two
 ``response_time``  number                 seconds; null where unknown
 ``truth``          list of numbers        probabilities of the responses, as simulated learners have them
 =================  =====================  ====================================================================
@@ -50,15 +50,13 @@ SUFFIXES = (".jsonl", ".parquet")
 #: Where the images of a file of answers are looked for beside it.
 IMAGES = "images"
 
-Path_ = str | os.PathLike[str]
-
 
 def load(
-    path: Path_,
+    path: str | os.PathLike[str],
     *,
-    images: Path_ | None = None,
+    images: str | os.PathLike[str] | None = None,
     classes: Sequence[str] | None = None,
-    features: Path_ | None = None,
+    features: str | os.PathLike[str] | None = None,
     progress: bool = True,
 ) -> Sequences:
     """Read a file of answers, of the format that this module describes, and check all of it.
@@ -106,9 +104,9 @@ def load(
 
 
 def validate(
-    path: Path_,
+    path: str | os.PathLike[str],
     *,
-    images: Path_ | None = None,
+    images: str | os.PathLike[str] | None = None,
     classes: Sequence[str] | None = None,
     progress: bool = True,
 ) -> list[str]:
@@ -140,7 +138,7 @@ def validate(
     return faults(rows, order, folder)
 
 
-def save(sequences: Sequences, path: Path_, *, progress: bool = True) -> Path:
+def save(sequences: Sequences, path: str | os.PathLike[str], *, progress: bool = True) -> Path:
     """Write a file of answers that :func:`load` reads, whole or not at all.
 
     Steps are numbered from 0. Known features go into ``answers.features.npz`` beside ``answers.jsonl``; one
@@ -181,7 +179,10 @@ def save(sequences: Sequences, path: Path_, *, progress: bool = True) -> Path:
 
 
 def _opened(
-    path: Path_, images: Path_ | None, classes: Sequence[str] | None, progress: bool
+    path: str | os.PathLike[str],
+    images: str | os.PathLike[str] | None,
+    classes: Sequence[str] | None,
+    progress: bool,
 ) -> tuple[Rows, tuple[str, ...], Path | None]:
     """The rows of a file, the classes, and where the images should be."""
     source = Path(path)

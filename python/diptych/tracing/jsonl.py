@@ -44,7 +44,7 @@ def write(path: Path, columns: dict[str, Any], n: int, header: dict[str, Any], *
     """Write a header and n rows; ``columns[name](start, stop)`` gives the values of some of them."""
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         file.write(json.dumps(header, ensure_ascii=True) + "\n")
-        for start in track(range(0, n, _BLOCK), f"writing {path.name}", shown=progress):
+        for start in track(range(0, n, _BLOCK), "writing answers", shown=progress):
             values = [column(start, min(start + _BLOCK, n)) for column in columns.values()]
             rows = (dict(zip(columns, row, strict=True)) for row in zip(*values, strict=True))
             file.writelines(json.dumps(row) + "\n" for row in rows)
@@ -92,11 +92,11 @@ class _Table:
         self._keep("step", block.steps(), np.int64)
         self._keep("response_time", block.times(), np.float64)
         if self._wanted(block, "ranking"):
-            ranked = self._classes(block.rankings())
-            self._keep("ranking", np.reshape(ranked, (-1, RANKED)), np.int64)
+            rankings = block.rankings(self._width("ranking"))
+            codes = self._classes(chain.from_iterable(rankings))
+            self._keep("ranking", np.reshape(codes, (len(rankings), -1)), np.int64)
         if self._wanted(block, "truth"):
-            width = self._parts["truth"][0].shape[1] if "truth" in self._parts else None
-            self._keep("truth", block.truths(width), np.float64)
+            self._keep("truth", block.truths(self._width("truth")), np.float64)
         self._numbers.append(np.array(numbers, np.int64))
 
     def rows(self) -> Rows:
@@ -138,6 +138,10 @@ class _Table:
         """Whether a column is there that all rows have or none."""
         before = name in self._parts if self._numbers else None
         return block.has(name, before)
+
+    def _width(self, name: str) -> int | None:
+        """How long the lists of earlier rows are."""
+        return self._parts[name][0].shape[1] if name in self._parts else None
 
     def _keep(self, name: str, values: Any, dtype: type) -> None:
         self._parts.setdefault(name, []).append(np.asarray(values, dtype))
@@ -192,13 +196,14 @@ class _Block:
             bad = max(range(len(times)), key=lambda place: abs(times[place] or 0))
             self._refuse(bad, "response_time: expected seconds, found a number beyond all bounds")
 
-    def rankings(self) -> list[str]:
-        """The classes of all rankings, one ranking after the other."""
-        rankings = self.column("ranking", "a list of three classes", list)
+    def rankings(self, width: int | None) -> tuple[list[str], ...]:
+        """Lists of classes, of one length."""
+        rankings = self.column("ranking", "a list of classes", list)
+        wanted = min(max(2, len(rankings[0])), RANKED) if width is None else width
         for place, ranking in enumerate(rankings):
-            if len(ranking) != RANKED or not all(type(name) is str for name in ranking):
-                self._refuse(place, f"ranking: expected a list of three classes, found {ranking!r:.80}")
-        return list(chain.from_iterable(rankings))
+            if len(ranking) != wanted or not all(type(name) is str for name in ranking):
+                self._refuse(place, f"ranking: expected a list of {wanted} classes, found {ranking!r:.80}")
+        return rankings
 
     def truths(self, width: int | None) -> tuple[list[float], ...]:
         """Lists of numbers of one length."""

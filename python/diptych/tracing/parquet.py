@@ -94,8 +94,9 @@ class _Table:
         label, response = numbered(self._texts("label")), numbered(self._texts("response"))
         ranking = None
         if self._has("ranking"):
-            ranked = self._texts_of(self._lists("ranking", RANKED), "ranking", RANKED)
-            ranking = numbered(ranked).reshape(-1, RANKED)
+            flat = self._lists("ranking", 2, RANKED)
+            width = len(flat) // len(self._table)
+            ranking = numbered(self._texts_of(flat, "ranking", width)).reshape(-1, width)
         return Rows(
             str(self._path),
             self._row,
@@ -168,7 +169,7 @@ class _Table:
             raise ValueError(f"{self._path}: response_time: expected numbers, found {array.type}")
         return array.cast(self._arrow.float64(), safe=False).to_numpy(zero_copy_only=False)
 
-    def _lists(self, name: str, width: int | None) -> Any:
+    def _lists(self, name: str, least: int, most: int | None) -> Any:
         """The entries of all rows' lists, one after the other, which must be of one length."""
         array, types = self._full(name, self._column(name)), self._arrow.types
         kinds = (types.is_list, types.is_large_list, types.is_fixed_size_list)
@@ -177,15 +178,16 @@ class _Table:
         import pyarrow.compute
 
         lengths = pyarrow.compute.list_value_length(array).to_numpy()
-        wanted = int(lengths[0]) if width is None else width
+        wanted = max(least, int(lengths[0]))
+        wanted = wanted if most is None else min(wanted, most)
         if (lengths != wanted).any():
             row = int(np.argmax(lengths != wanted))
             raise ValueError(f"{self._row(row)}: {name}: expected a list of {wanted}, found {lengths[row]}")
         return array.flatten()
 
     def _truth(self) -> NDArray[np.float64]:
-        flat = self._lists("truth", None)
+        flat = self._lists("truth", 1, None)
         if not self._arrow.types.is_floating(flat.type):
             raise ValueError(f"{self._path}: truth: expected lists of numbers, found lists of {flat.type}")
-        width = len(flat) // max(1, len(self._table))
+        width = len(flat) // len(self._table)
         return self._full("truth", flat, width).to_numpy().astype(np.float64).reshape(-1, width)

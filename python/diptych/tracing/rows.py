@@ -15,7 +15,7 @@ from diptych.tracing.sequences import Sequences
 NEEDED = ("learner", "step", "phase", "image", "label", "response")
 OPTIONAL = ("ranking", "response_time", "truth")
 PHASES = ("train", "test")
-#: How many classes a ranking has.
+#: How many classes a ranking has, if there are so many.
 RANKED = 3
 #: The newest format of files that is read, and the one that is written.
 FORMAT = 1
@@ -74,7 +74,7 @@ class Rows:
         classes: The names that ``label``, ``response`` and ``ranking`` point to.
         label: (n,) int64 true class of what was shown.
         response: (n,) int64.
-        ranking: (n, 3) int64; None where no row has one.
+        ranking: (n, k) int64, k 2 or 3; None where no row has one.
         seconds: (n,) float64, NaN where unknown; None where no row has one.
         truth: (n, C) float64; None where no row has one.
         header: What the file says beside.

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._text import some
-from diptych.tracing.rows import PHASES, Rows, class_numbers, in_order
+from diptych.tracing.rows import PHASES, RANKED, Rows, class_numbers, in_order
 
 # Of the sum of a row's probabilities, which may have been written with as few as six digits, of up to a
 # hundred classes.
@@ -98,11 +98,14 @@ def _rankings(rows: Rows, classes: Sequence[str]) -> Iterator[str]:
     def told(wanted: str) -> Callable[[int], str]:
         return lambda row: f"ranking: expected {wanted}, found {[rows.classes[c] for c in ranking[row]]}"
 
+    depth = min(RANKED, len(classes))
+    if ranking.shape[1] != depth:
+        yield f"{rows.source}: ranking: expected {depth} of {len(classes)} classes, found {ranking.shape[1]}"
     unknown = np.any(class_numbers(rows, classes)[ranking] < 0, 1)
-    yield from _fault(rows, unknown, told(f"three of the classes {some(map(repr, classes), 10)}"))
+    yield from _fault(rows, unknown, told(f"some of the classes {some(map(repr, classes), 10)}"))
     ascending = np.sort(ranking, 1)
     twice = (ascending[:, 1:] == ascending[:, :-1]).any(1)
-    yield from _fault(rows, twice, told("three different classes"))
+    yield from _fault(rows, twice, told("different classes"))
     other = ranking[:, 0] != rows.response
     yield from _fault(
         rows,
@@ -209,20 +212,26 @@ def _truth(rows: Rows, classes: Sequence[str]) -> Iterator[str]:
 
 
 def _files(rows: Rows, folder: Path) -> Iterator[str]:
-    names, image = rows.image.names, rows.image.codes
-    outside = np.array([_leaves(name) for name in names])
-    yield from _fault(
-        rows,
-        outside[image],
-        lambda row: f"image: expected a path inside {folder}, found {names[image[row]]!r}",
-    )
-    absent = np.array(
-        [not out and not (folder / name).is_file() for name, out in zip(names, outside, strict=True)]
-    )
-    if absent.any():
-        row = int(np.flatnonzero(absent[image])[0])
-        more = f" (and {absent.sum() - 1:,} more)" if absent.sum() > 1 else ""
-        yield f"{rows.where(row)}: image: {folder / names[image[row]]}: no such file{more}"
+    shown, seen = set(rows.image.names), rows.image.codes
+    unshown = [name for name in rows.header.images or {} if name not in shown]
+    names = [*rows.image.names, *unshown]
+    first = np.full(len(names), -1)
+    codes, places = np.unique(seen, return_index=True)
+    first[codes] = places
+
+    def fault(bad: list[int], told: Callable[[str], str]) -> Iterator[str]:
+        """The first of some images, where it is shown or listed, and how many there are beyond."""
+        if bad:
+            image = min(bad, key=lambda each: (first[each] < 0, first[each]))
+            where = rows.where(int(first[image])) if first[image] >= 0 else f"{rows.source}: header"
+            more = f" (and {len(bad) - 1:,} more)" if len(bad) > 1 else ""
+            yield f"{where}: image: {told(names[image])}{more}"
+
+    outside = [image for image, name in enumerate(names) if _leaves(name)]
+    yield from fault(outside, lambda name: f"expected a path inside {folder}, found {name!r}")
+    inside = sorted(set(range(len(names))) - set(outside))
+    absent = [image for image in inside if not (folder / names[image]).is_file()]
+    yield from fault(absent, lambda name: f"{folder / name}: no such file")
 
 
 def _leaves(name: str) -> bool:
