@@ -84,6 +84,11 @@ class Known(Extractor):
         """From known features (k, D)."""
         return (inputs - self.mean) * self.scale
 
+    @torch.no_grad()
+    def embed(self, inputs: torch.Tensor) -> torch.Tensor:
+        """All at once, for it takes no memory beside the features."""
+        return self(inputs.to(self.mean.device))
+
     def described(self) -> dict[str, Any]:
         """By the width."""
         return {"kind": "known", "inputs": self.dimension}

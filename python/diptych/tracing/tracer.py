@@ -74,6 +74,14 @@ class Tracer:
             self._moved(learner, self.model.start(1))
         self._last = learner
 
+    def state(self, learner: str | None = None) -> State:
+        """What the model knows of a learner, as the state of one, by default who was started last.
+
+        Raises:
+            KeyError: The learner was never started.
+        """
+        return self._states[self._who(learner)]
+
     @torch.no_grad()
     def update(
         self,
