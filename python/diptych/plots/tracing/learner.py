@@ -33,8 +33,9 @@ def figure(result: TracingResult, learner: int | None = None, model: str | None 
     if test.any() and not test.all():
         ax.axvline(int(test.argmax()) - 0.5, color=INK, linewidth=1.2, linestyle=(0, (3, 2)))
         ax.text(int(test.argmax()) - 0.3, -0.6, "test", ha="left", va="bottom", fontsize=7.5, color=QUIET)
-    prepare(ax, "Step", "", f"Learner {short(answers.learners[who])}: what {short(name)} expected")
-    ax.title.set_position((0.5, 1.0))
+    prepare(ax, "Step", "")
+    title = f"Learner {short(answers.learners[who])}: what {short(name)} expected"
+    ax.set_title(title, loc="left", color=INK, fontsize=10, parse_math=False)
     ax.set_yticks(range(count), parts.class_names(result))
     parts.plain(ax.get_yticklabels())
     ticks = np.arange(0, steps, 5)

@@ -40,12 +40,12 @@ def figure(result: TracingResult, models: Sequence[str] | None = None) -> Figure
             ax.scatter(static, own, s=12, color=looks[name]["color"], alpha=0.6, linewidths=0, zorder=2)
             wins, mean = np.nanmean(own > static), np.nanmean(own - static)
             ax.text(
-                0.03,
                 0.97,
+                0.03,
                 f"better for {wins:.0%}\nmean {mean:+.3f}",
                 transform=ax.transAxes,
-                ha="left",
-                va="top",
+                ha="right",
+                va="bottom",
                 fontsize=7.5,
                 color=INK,
             )

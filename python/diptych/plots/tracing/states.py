@@ -43,7 +43,8 @@ def figure(result: TracingResult, learners: Sequence[int] | None = None, method:
     ):
         points, how = _plane(np.asarray(states, float), method)
         _draw(ax, points, paths, result, learners)
-        ax.set_title(f"{title} of {short(paths.model)}, {how}", color=INK, fontsize=9.5, parse_math=False)
+        ax.set_title(f"{title} of {short(paths.model)}", color=INK, fontsize=10, parse_math=False)
+        ax.set_xlabel(how, color=QUIET, fontsize=8)
     scale = ScalarMappable(Normalize(0, int(paths.step.max())), "viridis")
     bar = drawn.colorbar(scale, ax=axes.tolist(), shrink=0.8, pad=0.02)
     bar.set_label("Training steps made", fontsize=8)
@@ -64,10 +65,12 @@ def _plane(states: NDArray[np.float64], method: str | None) -> tuple[NDArray[np.
         else:
             neighbors = min(15, len(states) - 1)
             found = umap.UMAP(n_neighbors=neighbors, random_state=_SEED).fit_transform(states)
-            return np.asarray(found, float), "UMAP"
+            return np.asarray(found, float), "by UMAP"
     found = project(states)
     first, second = found.explained
-    return found.points.astype(float), f"principal components ({first:.0%}, {second:.0%})"
+    return found.points.astype(
+        float
+    ), f"first two principal components, {first:.0%} and {second:.0%} of variance"
 
 
 def _draw(

@@ -88,7 +88,9 @@ def _draw(
     look: dict[str, Any] = {"vmin": -0.5, "vmax": count - 0.5, "interpolation": "nearest", "aspect": "auto"}
     extent = (low[0], high[0], low[1], high[1])
     ax.imshow(likeliest, origin="lower", extent=extent, cmap=ListedColormap(colors), alpha=0.3, **look)
-    ax.contour(across, up, likeliest, levels=np.arange(count - 1) + 0.5, colors="white", linewidths=1.0)
+    # One class after the other: between regions 1 and 4 contours of the numbers would draw three lines.
+    for each in np.unique(likeliest)[1:]:
+        ax.contour(across, up, likeliest == each, levels=[0.5], colors="white", linewidths=1.0)
     size = float(np.clip(2500 / len(points), 2, 12))
     for each, name in enumerate(parts.class_names(result)):
         own = points[result.answers.labels == each]
