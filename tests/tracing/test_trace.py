@@ -71,7 +71,12 @@ def test_paths_are_those_of_a_tracer_who_follows(answers: Sequences) -> None:
 
 @pytest.mark.parametrize(
     ("name", "states", "classifiers"),
-    [("direct_y", True, False), ("static_time", False, True), ("exemplar", False, False)],
+    [
+        ("direct_y", True, False),
+        ("static_time", False, True),
+        ("fast_weight", False, True),
+        ("exemplar", False, False),
+    ],
 )
 def test_what_a_model_has_not_is_not_kept(
     name: str, states: bool, classifiers: bool, answers: Sequences

@@ -9,6 +9,7 @@ from diptych._progress import track
 from diptych.ops import _checks
 from diptych.tracing.batches import pad
 from diptych.tracing.extractor import inputs_of
+from diptych.tracing.models import TracingModel
 from diptych.tracing.results import Paths, TracingResult, without_images
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.tracer import Tracer
@@ -75,16 +76,21 @@ def _recurrent(tracer: Tracer) -> bool:
     return hasattr(state, "hidden") and hasattr(state, "cell")
 
 
+def _linear(tracer: Tracer) -> bool:
+    """Whether a model has linear classifiers of its learners, be it that they are not all there is to it."""
+    return type(tracer.model).classifiers is not TracingModel.classifiers
+
+
 def _worth(tracer: Tracer) -> int:
     """The more, the more there is to be seen of a model's states."""
-    return 2 * _recurrent(tracer) + tracer.model.linear
+    return 2 * _recurrent(tracer) + _linear(tracer)
 
 
 @torch.no_grad()
 def _paths(name: str, tracer: Tracer, sequences: Sequences) -> Paths | None:
     """States before and after each training step; None for a model that has none to be seen."""
-    model, recurrent = tracer.model, _recurrent(tracer)
-    if not recurrent and not model.linear:
+    model, recurrent, linear = tracer.model, _recurrent(tracer), _linear(tracer)
+    if not recurrent and not linear:
         return None
     state = model.start(len(sequences))
     features = tracer.extractor.embed(inputs_of(sequences, tracer.extractor, False)).cpu()
@@ -97,7 +103,7 @@ def _paths(name: str, tracer: Tracer, sequences: Sequences) -> Paths | None:
         now = {"learner": there, "step": torch.full_like(there, step)}
         if recurrent:
             now |= {"hidden": state.hidden[there, -1], "cell": state.cell[there, -1]}
-        if model.linear:
+        if linear:
             weights, offsets = model.classifiers(state)
             now |= {"weights": weights.mean(1)[there], "offsets": offsets.mean(1)[there]}
         for part, value in now.items():
