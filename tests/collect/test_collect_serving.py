@@ -1,7 +1,9 @@
+import asyncio
 import http.client
 import os
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import urllib.request
@@ -15,7 +17,7 @@ pytest.importorskip("uvicorn", reason="the extra collect is not installed")
 from collect_images import write_images
 from served import Served
 
-from diptych.collect import Pictures, Ranking, Store, listen, serve
+from diptych.collect import Pictures, Ranking, listen, serve
 from diptych.collect.serving import warning
 
 
@@ -89,36 +91,38 @@ def test_bytes_that_are_no_request_do_no_harm(served: Served) -> None:
         assert response.status == 200
 
 
-def interrupt_when_up(said: list[str], failures: list[Any]) -> None:
-    """Ask for the first page, then press Ctrl-C; the server has its own way with it once it answers."""
-    try:
-        root = next(word for word in said[0].split() if word.startswith("http"))
-        with urllib.request.urlopen(root, timeout=30) as response:
-            failures.extend([] if response.status == 200 else [response.status])
-    except BaseException as error:
-        failures.append(error)
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def test_ctrl_c_ends_it_and_the_same_call_goes_on(kind: Ranking, pictures: Pictures, tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_command_in_words(folder: Path, tmp_path: Path) -> None:
+    """In a process of its own, which is what Ctrl-C ends."""
     answers = tmp_path / "answers.sqlite"
-    for begun in range(2):
-        said: list[str] = []
-        failures: list[Any] = []
+    options = "--train", "4", "--test", "2", "--port", "0", "--out", str(answers)
+    command = sys.executable, "-m", "diptych", "tracing", "collect", "--images", str(folder), *options
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, **pipes, env={**os.environ, "PYTHONUNBUFFERED": "1"}) as process:
+        try:
+            said = [process.stdout.readline() for _ in range(4)]
+            with urllib.request.urlopen(said[0].split()[-1], timeout=30) as response:
+                assert response.status == 200
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert "/organiser/" in said[1]
+    assert f"{answers} (learners so far: 0)" in said[2]
+    assert (process.returncode, out, err) == (0, f"\nStopped. The answers are in {answers}\n", "")
 
-        def say(text: str, said: list[str] = said, failures: list[Any] = failures) -> None:
-            said.append(text)
-            if len(said) == 4:
-                threading.Thread(target=interrupt_when_up, args=(said, failures)).start()
 
-        serve(kind, pictures, answers, listen(port=0), say=say)
-        assert failures == []
-        assert f"(learners so far: {begun})" in said[2]
-        assert "/organiser/" in said[1]
-        assert f"Stopped. The answers are in {answers}" in said[-1]
-        store = Store(answers)
-        store.begin(f"learner {begun}", 0.0)
-        store.close()
+def test_it_is_not_served_inside_an_event_loop(kind: Ranking, pictures: Pictures, tmp_path: Path) -> None:
+    async def within() -> None:
+        with pytest.raises(RuntimeError, match="serve: expected no event loop, found one that runs"):
+            serve(kind, pictures, tmp_path / "answers.sqlite", listen(port=0))
+
+    # In a thread: a browser's driver may have a loop in this one.
+    thread = threading.Thread(target=lambda: done.append(asyncio.run(within())))
+    done: list[None] = []
+    thread.start()
+    thread.join()
+    assert done == [None]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_package_that_is_missing_is_named_with_its_remedy(

@@ -1,5 +1,6 @@
 """Running the web page on a port of this machine, until Ctrl-C."""
 
+import asyncio
 import errno
 import os
 import secrets
@@ -82,6 +83,7 @@ def serve(
         ValueError: The file is not one of answers, or of another study.
         OSError: It cannot be written.
         ModuleNotFoundError: A package of the extra ``collect`` is not installed.
+        RuntimeError: An event loop runs already in this thread, as in a notebook.
     """
     for package in ("fastapi", "jinja2"):
         require(package, "collect")
@@ -89,6 +91,7 @@ def serve(
     from diptych.collect.server import make_app
 
     with listening:
+        _demand_no_loop()
         store = Store(Path(answers), Study(kind, pictures.fingerprint))
         organiser = secrets.token_urlsafe(16)
         app = make_app(Sessions(store), pictures, Hosts(host, allowed_hosts), organiser)
@@ -120,6 +123,17 @@ def warning(host: str) -> str | None:
     return (
         f"warning: on {host} whoever reaches this machine can take part and is sent the images, and what is "
         "sent is not encrypted; use a network that you trust, or a proxy with TLS before --host 127.0.0.1"
+    )
+
+
+def _demand_no_loop() -> None:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise RuntimeError(
+        "serve: expected no event loop, found one that runs, as in a notebook; use diptych tracing collect, "
+        "or another thread"
     )
 
 

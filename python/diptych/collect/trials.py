@@ -22,8 +22,9 @@ class Trial:
 class TrialKind(Protocol):
     """A kind of trial: a dataclass whose fields JSON can hold, for the file of answers keeps them.
 
-    Its page is ``static/NAME.js``, a module with a class ``Controls`` that asks for an answer and a function
-    ``tell`` that shows feedback; :mod:`diptych.collect.kinds` lists the kinds by name.
+    Its page is ``static/NAME.js``, a module with a class ``Controls`` that asks for an answer, a function
+    ``tell`` that shows feedback, and the words of its ``PHASES``; the kinds by name are in
+    :mod:`diptych.collect.kinds`.
 
     Attributes:
         name: What the file of answers and the page's script call the kind.

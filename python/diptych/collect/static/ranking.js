@@ -5,6 +5,16 @@ const FEW = 9;
 const PLACES = ["likeliest", "second", "third"];
 const NUMBERS = ["no", "one", "two", "three"];
 
+// What the page calls the phases, and says before their first picture.
+export const PHASES = {
+  train: {
+    name: "Training",
+    heading: "Training",
+    words: "After each answer you are told what is right. Take the time you need.",
+  },
+  test: { name: "Test", heading: "Now the test", words: "From now on you are not told what is right." },
+};
+
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);

@@ -5,7 +5,7 @@ const find = (id) => document.getElementById(id);
 const session = find("session"), picture = find("picture"), panel = find("panel"), place = find("place");
 const primary = find("primary"), undo = find("undo");
 const { visit, kind } = session.dataset;
-const { Controls, tell } = await import(`./${kind}.js`);
+const { Controls, PHASES, tell } = await import(`./${kind}.js`);
 
 const here = location.pathname.replace(/\/$/, "");
 const PENDING = `pending ${here}`;
@@ -15,7 +15,6 @@ const BLANK = 250;
 const GUARD = 350;
 const AGAIN = 1500;
 const HELP = "If it stays so, tell whoever runs the study.";
-const PHASES = { train: "Training", test: "Test" };
 
 let screen = null; // what the server said last
 let controls = null; // of the trial that is shown
@@ -97,7 +96,7 @@ function showPictures(images, text) {
 }
 
 function showBar(told) {
-  find("phase").textContent = PHASES[told.phase] ?? "";
+  find("phase").textContent = PHASES[told.phase]?.name ?? "";
   find("count").textContent = told.places ? `${told.place + 1} of ${told.places}` : "";
   find("progress").max = told.steps;
   const done = { trial: told.step, feedback: told.step + 1, end: told.steps };
@@ -178,13 +177,9 @@ function showFirstWords(told) {
     busy = true;
     showTrial(told).catch(fail);
   };
-  const words = {
-    train: "After each answer you are told what is right. Take the time you need.",
-    test: "From now on you are not told what is right.",
-  };
-  const heading = told.phase === "test" ? "Now the test" : "Training";
   const pictures = told.places === 1 ? "One picture." : `${told.places} pictures.`;
-  showWords(heading, `${pictures} ${words[told.phase]}`, "Begin", begin);
+  const { heading, words } = PHASES[told.phase];
+  showWords(heading, `${pictures} ${words}`, "Begin", begin);
 }
 
 async function show(told) {
@@ -197,7 +192,7 @@ async function show(told) {
   } else if (told.screen === "feedback") {
     begun.add(told.phase);
     await showFeedback(told);
-  } else if (told.place === 0 && !begun.has(told.phase)) {
+  } else if (told.place === 0 && PHASES[told.phase] && !begun.has(told.phase)) {
     for (const address of told.images) load(address).catch(() => {});
     showFirstWords(told);
   } else {
