@@ -9,10 +9,9 @@ from torch import nn
 from diptych.ops import _checks
 from diptych.tracing.models.history import History, history
 from diptych.tracing.models.hypotheses.exemplar import ExemplarHypotheses
-from diptych.tracing.models.hypotheses.gradient import Belief, GradientHypotheses
 from diptych.tracing.models.hypotheses.hypotheses import Remembered
+from diptych.tracing.models.hypotheses.matrix import Belief, MatrixHypotheses
 from diptych.tracing.models.hypotheses.prototype import PrototypeHypotheses
-from diptych.tracing.models.hypotheses.static import StaticHypotheses
 from diptych.tracing.models.inputs import one_hot
 from diptych.tracing.models.model import Batch, Step, TracingModel
 
@@ -25,7 +24,7 @@ class Traced(NamedTuple):
 
     Attributes:
         weights: (n, K) log-probabilities of the hypotheses, each but for the learner's constant.
-        belief: Of the matrices of learners who descend a gradient.
+        belief: Of the matrices of learners who descend a gradient, and of static ones.
         past: The images that were told, (r + C) numbers a step: as they are seen, and the class as one-hot.
     """
 
@@ -39,10 +38,10 @@ class FastWeight(TracingModel):
 
     Each hypothesis tells how the learner would answer, from what it was shown and told so far:
 
-    - ``gradient``: by a matrix of fast weights, which starts somewhere unknown and which a delta rule moves
-      from (z, y); what it is now is inferred from the answers
-      (:class:`~diptych.tracing.models.hypotheses.gradient.GradientHypotheses`);
-    - ``static``: by the same classifier as all, which does not learn;
+    - ``gradient``: by a matrix of fast weights, its own from the start, which a delta rule moves from (z, y);
+      what it is now is inferred from the answers, too
+      (:class:`~diptych.tracing.models.hypotheses.matrix.MatrixHypotheses`);
+    - ``static``: by a matrix that stays as it is;
     - ``prototype``: by the distances to the means of the classes' past images;
     - ``exemplar``: by those to all past images.
 
@@ -101,10 +100,9 @@ class FastWeight(TracingModel):
         with torch.no_grad():
             self.view.weight /= width**0.5
         gradient, static, prototype, exemplar = self.counts
-        self.gradient = GradientHypotheses(gradient, classes, width, points)
-        self.static = StaticHypotheses(static, classes, width)
-        self.prototype = PrototypeHypotheses(prototype, classes, width)
-        self.exemplar = ExemplarHypotheses(exemplar, classes, width)
+        self.matrix = MatrixHypotheses(gradient, static, classes, width, points)
+        self.prototype = PrototypeHypotheses(prototype)
+        self.exemplar = ExemplarHypotheses(exemplar)
         # Kinds are as likely as each other before anything is learned, hypotheses of a kind too.
         counts = torch.tensor(self.counts)
         self.prior = nn.Parameter(-counts.float().log().repeat_interleave(counts))
@@ -112,15 +110,16 @@ class FastWeight(TracingModel):
     def start(self, n: int) -> Traced:
         """The hypotheses' probabilities before any answer."""
         past = History(self.zeros(n, 0, self.view.out_features + self.classes), self.zeros(n).long())
-        return Traced(self.prior.log_softmax(0).expand(n, -1), self.gradient.start(n), past)
+        return Traced(self.prior.log_softmax(0).expand(n, -1), self.matrix.start(n), past)
 
     def advance(self, state: Traced, step: Step) -> Traced:
         """Weigh the hypotheses by the answer, move the matrices, remember the image."""
         choices = self._choices(state, step.features[:, None])
         weights = state.weights + _said(choices, step.responses[:, None])[..., 0]
         images = self._seen(step.features)
-        outlook = self.gradient.outlook(state.belief, images)
-        belief = self.gradient.after(state.belief, outlook, images, step.labels, step.responses)
+        outlook = self.matrix.outlook(state.belief, images)
+        seen = step._replace(features=images)
+        belief = self.matrix.after(self.matrix.gates(), state.belief, outlook, seen)
         return Traced(weights, belief, state.past.and_then(self._told(images, step.labels)))
 
     def respond(self, state: Traced, features: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -156,8 +155,7 @@ class FastWeight(TracingModel):
         """
         past = self._remembered(state.past, self._ages(state))
         of_each = (
-            self.gradient.classifiers(state.belief),
-            self.static.classifiers(len(state.weights)),
+            self.matrix.classifiers(state.belief),
             self.prototype.classifiers(past)[:, :, 0],
             self.exemplar.classifiers(past),
         )
@@ -170,37 +168,33 @@ class FastWeight(TracingModel):
 
     def lapses(self, state: Traced) -> torch.Tensor:
         """(n,) mean over the hypotheses of the probability that a learner answers at random."""
-        parts = self.gradient, self.static, self.prototype, self.exemplar
+        parts = self.matrix, self.prototype, self.exemplar
         return state.weights.softmax(1) @ torch.cat([part.lapse for part in parts])
 
     def _moved(self, images: torch.Tensor, batch: Batch) -> tuple[torch.Tensor, Belief]:
-        """Gradient hypotheses' probabilities (B, K, T, C) in training, and what is believed after it."""
-        belief, answers = self.gradient.start(len(images)), []
+        """Matrices' probabilities (B, K, T, C) in training, and what is believed of them after it."""
+        belief, gates, answers = self.matrix.start(len(images)), self.matrix.gates(), []
         for t, training in enumerate(batch.training.T):
-            seen = images[:, t]
-            outlook = self.gradient.outlook(belief, seen)
-            answers.append(self.gradient.lapsing(outlook.choice).mean(2))
-            after = self.gradient.after(belief, outlook, seen, batch.labels[:, t], batch.responses[:, t])
+            outlook = self.matrix.outlook(belief, images[:, t])
+            answers.append(outlook.choice.mean(2))
+            seen = Step(images[:, t], batch.labels[:, t], batch.responses[:, t])
+            after = self.matrix.after(gates, belief, outlook, seen)
             if not training.all():
                 which = training[:, None, None, None]
                 after = Belief(*(torch.where(which, *each) for each in zip(after, belief, strict=True)))
             belief = after
-        return torch.stack(answers, 2), belief
+        return self.matrix.lapsing(torch.stack(answers, 2)), belief
 
     def _unmoved(self, images: torch.Tensor, past: History, age: torch.Tensor) -> list[torch.Tensor]:
         """The other hypotheses' probabilities (n, K, m, C) for images (n, m, r + 1) of what is remembered."""
         bare, told = images[..., :-1], self._remembered(past, age)
-        return [
-            self.static.answers(bare),
-            self.prototype.answers(bare, told),
-            self.exemplar.answers(bare, told),
-        ]
+        return [self.prototype.answers(bare, told), self.exemplar.answers(bare, told)]
 
     def _choices(self, state: Traced, features: torch.Tensor) -> torch.Tensor:
         """(n, K, m, C) probabilities by all hypotheses, for features (n, m, d)."""
         images = self._seen(features)
         unmoved = self._unmoved(images, state.past, self._ages(state))
-        return torch.cat([self.gradient.answers(state.belief, images), *unmoved], 1)
+        return torch.cat([self.matrix.answers(state.belief, images), *unmoved], 1)
 
     def _seen(self, features: torch.Tensor) -> torch.Tensor:
         """(..., r + 1) images as they are seen, and a 1."""

@@ -11,11 +11,9 @@ class ExemplarHypotheses(Hypotheses):
 
     Args:
         count: K, which differ in their abilities a, learning rates η, forgetting φ, exponents γ and lapses.
-        classes: C.
-        width: r, of the images as they are seen.
     """
 
-    def __init__(self, count: int, classes: int, width: int) -> None:
+    def __init__(self, count: int) -> None:
         super().__init__(count)
         self.log_ability = between(1.0, 8.0, count)
         self.log_rate = nn.Parameter(torch.full((count,), 15.0).log())
