@@ -68,7 +68,7 @@ def tracing_figure(name: str, result: TracingResult | Lessons, **options: Any) -
     wanted = Lessons if name == _LESSONS else TracingResult
     if not isinstance(result, wanted):
         raise TypeError(f"result: expected {wanted.__name__} for {name!r}, found {type(result).__name__}")
-    draw = lessons.figure if name == _LESSONS else _DRAWN[name][1]
+    draw: Callable[..., Figure] = lessons.figure if name == _LESSONS else _DRAWN[name][1]
     try:
         return draw(result, **options)
     except TypeError as error:

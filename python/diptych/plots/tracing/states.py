@@ -1,6 +1,7 @@
 """Hidden and cell states of a recurrent model in a plane."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def _plane(states: NDArray[np.float64], method: str | None) -> tuple[NDArray[np.
     """Points (k, 2), and how they were found."""
     if method != "pca":
         try:
-            import umap
+            umap = import_module("umap")
         except ModuleNotFoundError as error:
             if method == "umap":
                 raise ModuleNotFoundError("method='umap' needs umap-learn: pip install umap-learn") from error
@@ -84,8 +85,8 @@ def _draw(
         color, name = COLORS[1:][place % (len(COLORS) - 1)], short(result.answers.learners[learner])
         ax.plot(own[:, 0], own[:, 1], color="white", linewidth=2.6, zorder=3)
         ax.plot(own[:, 0], own[:, 1], color=color, linewidth=1.3, zorder=4, label=f"learner {name}")
-        ax.scatter(*own[0], s=28, color="white", edgecolors=color, linewidths=1.3, zorder=5)
-        ax.scatter(*own[-1], s=28, color=color, linewidths=0, zorder=5)
+        ax.scatter(own[0, 0], own[0, 1], s=28, color="white", edgecolors=color, linewidths=1.3, zorder=5)
+        ax.scatter(own[-1, 0], own[-1, 1], s=28, color=color, linewidths=0, zorder=5)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_color(REST_COLOR)
