@@ -95,7 +95,13 @@ def _draw(
     for each, name in enumerate(parts.class_names(result)):
         own = points[result.answers.labels == each]
         ax.scatter(
-            *own.T, s=size, color=colors[each], marker=MARKS[each % len(MARKS)], linewidths=0, label=name
+            own[:, 0],
+            own[:, 1],
+            s=size,
+            color=colors[each],
+            marker=MARKS[each % len(MARKS)],
+            linewidths=0,
+            label=name,
         )
     right = ((paths.features @ weights.T + offsets).argmax(1) == result.answers.labels).mean()
     when = "at the start" if paths.step[state] == 0 else f"after {paths.step[state]} steps"
