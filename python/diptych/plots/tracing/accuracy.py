@@ -75,6 +75,6 @@ def _draw(
     if len(trained) < len(blocks):
         ax.axvline(len(trained) - 0.5, color=REST_COLOR, linewidth=0.8)
     ax.axhline(1 / len(answers.classes), color=REST_COLOR, linewidth=0.8)
-    x_end, below = len(trained) - 0.7, 1 / len(answers.classes) - 0.02
-    ax.text(x_end, below, "chance", ha="right", va="top", color=QUIET, fontsize=6.5)
+    below = 1 / len(answers.classes) - 0.02
+    ax.text(len(trained) - 0.7, below, "chance", ha="right", va="top", color=QUIET, fontsize=6.5)
     ax.set_xticks(x, [name for name, _ in blocks], rotation=60)

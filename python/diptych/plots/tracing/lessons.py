@@ -28,7 +28,7 @@ def figure(lessons: Lessons) -> Figure:
     right.axhline(0, color=REST_COLOR, linewidth=0.8)
     band = f", sd of {seeds} seeds" if seeds > 1 else ""
     prepare(left, "Steps taught", "Right answers to held-out images", f"What is learned{band}")
-    prepare(right, "Steps taught", "", "Gain over the random teacher" + (", 95 % interval" if band else ""))
+    prepare(right, "Steps taught", "", "Gain over random" + (", 95 % interval" if band else ""))
     percent_axis(left)
     right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.1f} %")
     legend_below(drawn, [left], 3)

@@ -1,6 +1,7 @@
 """Hidden and cell states of a recurrent model in a plane."""
 
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ def _plane(states: NDArray[np.float64], method: str | None) -> tuple[NDArray[np.
     """Points (k, 2), and how they were found."""
     if method != "pca":
         try:
-            import umap
+            umap = import_module("umap")
         except ModuleNotFoundError as error:
             if method == "umap":
                 raise ModuleNotFoundError("method='umap' needs umap-learn: pip install umap-learn") from error
