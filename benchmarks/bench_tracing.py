@@ -1,13 +1,13 @@
 """Visual knowledge tracing: an epoch in few calls beside a loop over steps, and answers to many candidates.
 
 Counted, for an epoch of 105 learners with 30 training and 15 test steps: the LSTM of three layers of 128
-takes 16 x 256 x 512 multiplications a step, layer and batch of 16, so that 30 steps are 0.38 GFLOP forward and
-1.1 with the backward pass; test steps, all of them apart from each other, are one step more of 80 rows for
-five classes, 0.19. A loop over the steps does the same for each step, and once more where it must know the
-next state, in calls whose own cost is above that of their arithmetic. Two loops are measured: the definition,
-``step_by_step``, and one as a user would write it for this one model, which goes on from the state that it
-answered from. With images the network is the larger part: an epoch embeds each distinct image of a batch
-once, a loop those of each step.
+takes 16 x 256 x 512 multiplications a step, layer and batch of 16, so that 30 steps are 0.38 GFLOP forward
+and 1.1 with the backward pass; test steps, all of them apart from each other, are one step more of 80 rows
+for five classes, 0.19. A loop over the steps does the same for each step, and once more where it must know
+the next state, in calls whose own cost is above that of their arithmetic. Two loops are measured: the
+definition, ``step_by_step``, and one as a user would write it for this one model, which goes on from the
+state that it answered from. With images the network is the larger part: an epoch embeds each distinct image
+of a batch once, a loop those of each step.
 
 ``predict`` for 10,000 candidates of 16 features and five classes is a product of 10,000 x 16 x 25 (8 MFLOP)
 and 250,000 exponentials; what it reads and writes is 0.6 + 1 + 0.2 MB. The baseline runs the network on a
