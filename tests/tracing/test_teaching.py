@@ -4,11 +4,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn_tracers import drawn
 from made_up import random_sequences
 
 from diptych.tracing import policies, teaching
 from diptych.tracing.batches import pad
-from diptych.tracing.extractor import Known
 from diptych.tracing.lessons import Lessons
 from diptych.tracing.models import MODELS
 from diptych.tracing.policies import POLICIES, Choice
@@ -16,7 +16,6 @@ from diptych.tracing.sequences import Sequences
 from diptych.tracing.simulate import simulate
 from diptych.tracing.tracer import Tracer
 
-SIZED = ("direct", "cls_pred", "dkt", "saint")
 SMALL: dict[str, Any] = {
     "n_learners": 3,
     "n_steps": 4,
@@ -25,18 +24,6 @@ SMALL: dict[str, Any] = {
     "n_pool": 5,
     "n_held_out": 8,
 }
-
-
-def drawn(name: str, sequences: Sequences, **options: Any) -> Tracer:
-    """A tracer that has learned nothing."""
-    torch.manual_seed(0)
-    if name.startswith(SIZED):
-        options = {"hidden": 8, "layers": 1, **options}
-    assert sequences.features is not None
-    extractor = Known(sequences.features.shape[1])
-    extractor.measure(torch.from_numpy(sequences.features))
-    model = MODELS[name](len(sequences.classes), extractor.dimension, **options)
-    return Tracer(name, options, model, extractor, sequences.classes)
 
 
 @pytest.fixture(scope="module")

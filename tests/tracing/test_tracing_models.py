@@ -106,7 +106,7 @@ def test_many_images_are_answered_as_single_ones(name: str) -> None:
         assert not torch.equal(model.respond(state, features, (labels + 1) % CLASSES), together)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"fast_weight"}))
 def test_linear_classifiers_answer_as_the_model_does(name: str) -> None:
     model, batch = made(name).double(), drawn("different")
     _, state = model.follow(batch.first(6))

@@ -13,6 +13,7 @@ try:
     from diptych.plots.similarity_importance import similarity_importance
     from diptych.plots.sweeps import sweep_figure
     from diptych.plots.toy import toy_concepts, toy_similarity, variation_similarity
+    from diptych.plots.tracing import TRACING_FIGURES, tracing_figure
 except ModuleNotFoundError as error:
     if error.name is None or error.name.split(".")[0] == "diptych":
         raise
@@ -22,6 +23,7 @@ except ModuleNotFoundError as error:
 
 __all__ = [
     "NUMEROSITY_FIGURES",
+    "TRACING_FIGURES",
     "Crops",
     "RunsError",
     "bsr_figure",
@@ -37,5 +39,6 @@ __all__ = [
     "sweep_figure",
     "toy_concepts",
     "toy_similarity",
+    "tracing_figure",
     "variation_similarity",
 ]

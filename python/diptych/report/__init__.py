@@ -6,6 +6,7 @@ try:
     from diptych.report.rdx_write import write_rdx
     from diptych.report.rsvc_run import run_patches, write_rsvc_run
     from diptych.report.rsvc_write import write_rsvc
+    from diptych.report.tracing_write import write_tracing
     from diptych.report.write import write
 except ModuleNotFoundError as error:
     if error.name is None or error.name.split(".")[0] == "diptych":
@@ -22,4 +23,5 @@ __all__ = [
     "write_rdx",
     "write_rsvc",
     "write_rsvc_run",
+    "write_tracing",
 ]

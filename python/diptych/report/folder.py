@@ -9,7 +9,7 @@ from pathlib import Path
 
 from diptych._files import umask
 from diptych.numerosity.tables import TABLES
-from diptych.plots import NUMEROSITY_FIGURES
+from diptych.plots import NUMEROSITY_FIGURES, TRACING_FIGURES
 
 PAGE = "index.html"
 RESULT = "result.npz"
@@ -22,11 +22,13 @@ DESCRIPTIONS = "descriptions.csv"
 CLAIMS = "claims.csv"
 RUNS = "runs.csv"
 RUN_PAGES = "runs"
+MODELS = "models.csv"
+LESSONS = "lessons.npz"
 OURS = frozenset(
     {PAGE, RESULT, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
-    | {CLAIMS, RUNS}
+    | {CLAIMS, RUNS, MODELS, LESSONS}
     | {f"{name}.csv" for name in TABLES}
-    | {f"{name}.png" for name in NUMEROSITY_FIGURES}
+    | {f"{name}.png" for name in (*NUMEROSITY_FIGURES, *TRACING_FIGURES)}
 )
 
 

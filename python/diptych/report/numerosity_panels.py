@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 
 from diptych.numerosity.inputs import COVARIATES
 from diptych.numerosity.results import NumberLine
+from diptych.plots.axes import HIGH, WIDE, legend_below
 from diptych.plots.canvas import blank
 from diptych.plots.numerosity import action_errors, covariates, distances, islands, quantity
-from diptych.plots.numerosity.axes import HIGH, WIDE, legend_below
 from diptych.plots.numerosity.runs import runs_of
 from diptych.report.figures import png, uri
 

@@ -39,7 +39,7 @@ def fit(
     size: int | None = None,
     epochs: int = 400,
     batch_size: int = 16,
-    learning_rate: float = 1e-3,
+    learning_rate: float | None = None,
     extractor_rate: float | None = None,
     patience: int = 35,
     seed: int = 0,
@@ -68,9 +68,10 @@ def fit(
         size: Of the images, as for the extractor.
         epochs: At most.
         batch_size: Learners of a step.
-        learning_rate: Adam's, of the model.
+        learning_rate: Adam's, of the model; by default what its class has, 1e-3 for all published ones.
         extractor_rate: Adam's, of the extractor: 1e-5 by default for the network, whose weights are good
-            already, and the model's for a head on known features, which begins with nothing.
+            already, and ``learning_rate`` or else 1e-3 for a head on known features, which begins with
+            nothing.
         patience: Stop when the validation's loss has not fallen for so many epochs.
         seed: Of the weights and of the order of the learners.
         out: Folder for the tracer, its history and what a stopped training goes on from; made if need be.
@@ -98,6 +99,7 @@ def fit(
             without ``out``, response times asked for and not there.
     """
     require("lightning", "tracing")
+    _checks.one_of("model", model, tuple(MODELS))
     _checks.one_of("device", device, (None, "cpu", "cuda"))
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: expected a GPU for 'cuda', found none")
@@ -115,7 +117,9 @@ def fit(
     )
     network = isinstance(drawn, ResNet18)
     if extractor_rate is None:
-        extractor_rate = 1e-5 if network else learning_rate
+        extractor_rate = 1e-5 if network else (1e-3 if learning_rate is None else learning_rate)
+    if learning_rate is None:
+        learning_rate = MODELS[model].learning_rate
     schedule = Schedule(epochs, batch_size, learning_rate, extractor_rate, patience, seed)
     parts = split if isinstance(split, Split) else divide(sequences, split)
     from diptych.tracing.training import Plan
@@ -146,7 +150,6 @@ def _untrained(
     sequences: Sequences, model: str, options: dict[str, Any], extractor: Extractor, seed: int
 ) -> Tracer:
     """A tracer whose weights are drawn by the seed."""
-    _checks.one_of("model", model, tuple(MODELS))
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         try:

@@ -10,9 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from diptych.numerosity.action_error import SIDES
 from diptych.numerosity.actions import ACTIONS
-from diptych.plots.canvas import blank
-from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import (
+from diptych.plots.axes import (
     COLORS,
     DASHED,
     DOTTED,
@@ -23,6 +21,8 @@ from diptych.plots.numerosity.axes import (
     percent_axis,
     prepare,
 )
+from diptych.plots.canvas import blank
+from diptych.plots.numerosity import runs as of
 from diptych.plots.style import QUIET
 
 #: Error of naming one of the actions at random.

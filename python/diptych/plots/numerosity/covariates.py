@@ -11,9 +11,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 from diptych.numerosity.covariates import QUANTITIES, CovariateErrors
 from diptych.numerosity.inputs import COVARIATES
 from diptych.numerosity.results import NumberLine
-from diptych.plots.canvas import blank
-from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import (
+from diptych.plots.axes import (
     COLORS,
     DASHED,
     FONT,
@@ -24,6 +22,8 @@ from diptych.plots.numerosity.axes import (
     percent_axis,
     prepare,
 )
+from diptych.plots.canvas import blank
+from diptych.plots.numerosity import runs as of
 from diptych.plots.style import INK, QUIET
 
 #: What the covariates are called.

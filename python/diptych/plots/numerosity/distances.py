@@ -6,9 +6,9 @@ from matplotlib.figure import Figure
 
 from diptych.numerosity.actions import ACTIONS
 from diptych.numerosity.distances import ActionDistances
+from diptych.plots.axes import COLORS, HIGH, WIDE, legend_below, percent_axis, prepare
 from diptych.plots.canvas import blank
 from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import COLORS, HIGH, WIDE, legend_below, percent_axis, prepare
 
 _LINES = ("-", (0, (4, 2)), (0, (1, 1)))
 

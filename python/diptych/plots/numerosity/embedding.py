@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, QhullError
 
 from diptych.numerosity.results import NumberLine
+from diptych.plots.axes import FONT, HIGH, WIDE, legend_below
 from diptych.plots.canvas import blank
 from diptych.plots.numerosity import islands, quantity
 from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import FONT, HIGH, WIDE, legend_below
 from diptych.plots.projection import project
 from diptych.plots.style import INK, QUIET, REST_COLOR
 

@@ -10,9 +10,9 @@ from matplotlib.ticker import MaxNLocator
 
 from diptych.numerosity.order import IslandOrder
 from diptych.numerosity.results import NumberLine
+from diptych.plots.axes import COLORS, FONT, HIGH, MARKS, WIDE, absent, legend_below, prepare
 from diptych.plots.canvas import blank
 from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import COLORS, FONT, HIGH, MARKS, WIDE, absent, legend_below, prepare
 from diptych.plots.style import ACCENTS, INK, QUIET
 
 _SHARES = "Blues"

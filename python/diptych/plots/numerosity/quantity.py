@@ -11,9 +11,7 @@ from diptych.numerosity.absolute import HUMAN_EXPONENT, HUMAN_EXPONENT_SPREAD, A
 from diptych.numerosity.method import DEFAULT_REFERENCE
 from diptych.numerosity.relative import RelativeQuantity
 from diptych.numerosity.results import NumberLine
-from diptych.plots.canvas import blank
-from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import (
+from diptych.plots.axes import (
     COLORS,
     DASHED,
     DOTTED,
@@ -26,6 +24,8 @@ from diptych.plots.numerosity.axes import (
     percent_axis,
     prepare,
 )
+from diptych.plots.canvas import blank
+from diptych.plots.numerosity import runs as of
 from diptych.plots.style import CLUSTER_COLORS, INK, QUIET, REST_COLOR
 
 

@@ -9,9 +9,7 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from diptych.numerosity.reproducibility import reproducibility
 from diptych.numerosity.results import NumberLine
-from diptych.plots.canvas import blank
-from diptych.plots.numerosity import runs as of
-from diptych.plots.numerosity.axes import (
+from diptych.plots.axes import (
     COLORS,
     DASHED,
     HIGH,
@@ -21,6 +19,8 @@ from diptych.plots.numerosity.axes import (
     log_ticks,
     prepare,
 )
+from diptych.plots.canvas import blank
+from diptych.plots.numerosity import runs as of
 from diptych.plots.style import INK, QUIET
 
 # What is drawn of each seed, and what it is called.

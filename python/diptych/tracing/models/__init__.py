@@ -8,6 +8,7 @@ from diptych.tracing.models.cls_pred import (
 from diptych.tracing.models.direct import Direct, DirectY, DirectYZ
 from diptych.tracing.models.dkt import DeepKnowledgeTracing
 from diptych.tracing.models.exemplar import Exemplar, ExemplarSoftmax
+from diptych.tracing.models.fast_weight import FastWeight
 from diptych.tracing.models.gt_label import TrueLabel
 from diptych.tracing.models.model import Batch, State, Step, TracingModel, step_by_step
 from diptych.tracing.models.prototype import Prototype, PrototypeSoftmax
@@ -32,6 +33,7 @@ MODELS: dict[str, type[TracingModel]] = {
     "prototype_softmax": PrototypeSoftmax,
     "exemplar": Exemplar,
     "exemplar_softmax": ExemplarSoftmax,
+    "fast_weight": FastWeight,
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "DirectYZ",
     "Exemplar",
     "ExemplarSoftmax",
+    "FastWeight",
     "Prototype",
     "PrototypeSoftmax",
     "Saint",

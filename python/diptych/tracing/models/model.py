@@ -64,10 +64,12 @@ class TracingModel(torch.nn.Module, ABC):
 
     Attributes:
         labelled: Whether :meth:`respond` reads the labels.
+        learning_rate: Adam's, unless another is asked for.
         linear: Whether :meth:`respond` is the softmax of what :meth:`classifiers` score, and no more.
     """
 
     labelled: ClassVar[bool] = True
+    learning_rate: ClassVar[float] = 1e-3
     linear: ClassVar[bool] = False
 
     @abstractmethod

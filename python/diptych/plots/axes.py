@@ -1,4 +1,4 @@
-"""What the panels of these figures have in common."""
+"""What panels of several workflows have in common."""
 
 from collections.abc import Iterable
 from typing import Any
