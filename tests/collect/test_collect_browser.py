@@ -54,6 +54,7 @@ class Visit:
         self.page.wait_for_timeout(GUARD)
         self.press("Enter")
         self.page.wait_for_selector("#picture img")
+        self.ready("trial")
         self.page.wait_for_timeout(GUARD)
 
     def text(self, where: str) -> str:
@@ -125,7 +126,6 @@ def test_a_session_by_keyboard_with_reloads_at_every_turn(
             visit.ready("feedback")
         page.wait_for_timeout(GUARD)
         visit.press("Enter")
-        page.wait_for_selector("#session:not([data-ready])", state="attached")
         visit.ready("trial")
     visit.ready("end")
     assert visit.answers() == [[1, 2, 0]] * 4
@@ -205,6 +205,7 @@ def test_a_second_page_of_the_same_learner_cannot_answer_otherwise(visit: Visit)
     other.wait_for_timeout(GUARD)
     other.keyboard.press("Enter")
     other.wait_for_selector("#picture img")
+    visit.ready("trial", other)
     other.keyboard.press("3")
     other.keyboard.press("1")
     other.wait_for_timeout(GUARD)
@@ -236,7 +237,6 @@ def test_an_answer_given_while_the_server_is_away_arrives_later(
         assert visit.served.sessions.store.steps(visit.learner)[step].seconds is not None
         visit.page.wait_for_timeout(GUARD)
         visit.press("Enter")
-        visit.page.wait_for_selector("#session:not([data-ready])", state="attached")
         visit.ready("trial")
         visit.page.wait_for_timeout(GUARD)
     visit.served.close()
@@ -298,6 +298,7 @@ def test_a_phone_in_the_dark(browser: Any, searching: Served) -> None:
     page.wait_for_timeout(GUARD)
     page.tap("#primary")
     page.wait_for_selector("#picture img")
+    page.wait_for_selector("#session[data-ready]")
     style = "getComputedStyle(document.querySelector('{}')).{}"
     paper = page.evaluate(style.format("html", "backgroundColor"))
     assert max(map(int, paper.strip("rgb()").split(","))) < 60

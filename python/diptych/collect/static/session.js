@@ -175,7 +175,8 @@ function showFirstWords(told) {
   const begin = () => {
     begun.add(told.phase);
     busy = true;
-    showTrial(told).catch(fail);
+    delete session.dataset.ready;
+    show(told).catch(fail);
   };
   const pictures = told.places === 1 ? "One picture." : `${told.places} pictures.`;
   const { heading, words } = PHASES[told.phase];
