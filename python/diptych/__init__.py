@@ -12,12 +12,26 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from diptych import embed, estimators, language, numerosity, ops, plots, rdx, report, rsvc, stats, tracing
+    from diptych import (
+        collect,
+        embed,
+        estimators,
+        language,
+        numerosity,
+        ops,
+        plots,
+        rdx,
+        report,
+        rsvc,
+        stats,
+        tracing,
+    )
 
 __version__ = "0.1.0"
 __all__ = [
     "__version__",
     "build_info",
+    "collect",
     "embed",
     "estimators",
     "language",

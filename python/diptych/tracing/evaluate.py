@@ -7,15 +7,13 @@ from numpy.typing import NDArray
 
 from diptych._tables import load_pandas
 from diptych.ops import _checks
+from diptych.tracing.results import ORACLE
 from diptych.tracing.scores import score
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.tracer import Tracer
 
 if TYPE_CHECKING:
     import pandas
-
-#: What the row of the true probabilities is called.
-ORACLE = "oracle"
 
 #: Answers after which learners are scored by default.
 AFTER = (10, 20, 30)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from diptych._archive import packed, read_archive, readable, unpacked
 from diptych._files import atomic_path
@@ -127,6 +126,8 @@ class TracingResult:
         Args:
             phase: ``"train"`` or ``"test"``.
         """
+        from sklearn.metrics import average_precision_score
+
         answers = self.answers
         asked = answers.test == (phase == "test")
         given = np.eye(len(answers.classes), dtype=bool)[answers.response]

@@ -4,7 +4,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import average_precision_score
 
 from diptych.ops import _checks
 from diptych.ops._arrays import Array, to_tensor
@@ -53,6 +52,8 @@ def score(probabilities: Array, responses: Array) -> Scores:
         ValueError: No answers, shapes that do not fit, a class outside 0..C-1, rows that are no
             probabilities.
     """
+    from sklearn.metrics import average_precision_score
+
     given, classes = to_tensor("probabilities", probabilities), to_tensor("responses", responses)
     _checks.matrix("probabilities", given)
     _checks.finite("probabilities", given)
