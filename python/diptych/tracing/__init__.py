@@ -11,10 +11,12 @@ from diptych.tracing.learners import KINDS, Laws
 from diptych.tracing.lessons import Lessons
 from diptych.tracing.models import MODELS
 from diptych.tracing.published import load_published
+from diptych.tracing.reproduce import reproduce
 from diptych.tracing.results import Paths, TracingResult
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.simulate import simulate
 from diptych.tracing.splits import Split, split, splits
+from diptych.tracing.study import TracingStudy
 from diptych.tracing.trace import trace
 from diptych.tracing.tracer import Tracer
 from diptych.tracing.train import fit
@@ -30,12 +32,14 @@ __all__ = [
     "Split",
     "Tracer",
     "TracingResult",
+    "TracingStudy",
     "carelessness",
     "evaluate",
     "fit",
     "greebles",
     "load",
     "load_published",
+    "reproduce",
     "save",
     "simulate",
     "split",

@@ -1,0 +1,182 @@
+"""How well models foretell learners over several seeds: rows, their means, what lies between two models."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import t as student
+
+from diptych._tables import load_pandas
+from diptych.tracing.results import ORACLE, STATIC
+from diptych.tracing.variants import TABLES, variants
+
+if TYPE_CHECKING:
+    import pandas
+
+#: Training and test, as tables call them.
+PHASES = ("train", "test")
+
+# Of intervals.
+_LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on learners that it has not seen.
+
+    Attributes:
+        learners: Which learners: the kind of simulated ones, or the name of a set.
+        seed: Of the simulation, the split and the training.
+        model: Name of the variant, or ``oracle``.
+        phase: Of the answers, ``train`` or ``test``.
+        answers: How many.
+        micro_ap: As all that follow, see :class:`~diptych.tracing.scores.Scores`.
+        macro_ap: See there.
+        accuracy: See there.
+        nll: See there.
+        ece: See there.
+        epochs: Of the training, 0 of the oracle.
+    """
+
+    learners: str
+    seed: int
+    model: str
+    phase: str
+    answers: int
+    micro_ap: float
+    macro_ap: float
+    accuracy: float
+    nll: float
+    ece: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class ClassRow:
+    """Average precision of one class, as in :class:`Row`; NaN where nobody answered it."""
+
+    learners: str
+    seed: int
+    model: str
+    phase: str
+    answer: str
+    ap: float
+
+
+class Interval(NamedTuple):
+    """A mean over seeds and its 95 % interval by Student's t; NaN where it is not defined."""
+
+    mean: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class TracingStudy:
+    """What :func:`diptych.tracing.reproduce` found.
+
+    Attributes:
+        folder: Where it lies: a folder of each training, ``rows.csv``, ``classes.csv`` and ``summary.csv``.
+        rows: Of each model, seed and phase.
+        classes: Likewise for each class.
+    """
+
+    folder: Path
+    rows: tuple[Row, ...]
+    classes: tuple[ClassRow, ...]
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The learners' names."""
+        return tuple(dict.fromkeys(row.learners for row in self.rows))
+
+    def models(self, learners: str) -> tuple[str, ...]:
+        """The variants that were trained on these learners, and the oracle where there is one."""
+        return tuple(dict.fromkeys(row.model for row in self.rows if row.learners == learners))
+
+    def micro_ap(self, learners: str, model: str, phase: str) -> dict[int, float]:
+        """Micro average precision by seed."""
+        asked = learners, model, phase
+        return {row.seed: row.micro_ap for row in self.rows if (row.learners, row.model, row.phase) == asked}
+
+    def above(self, learners: str, model: str, other: str, phase: str) -> Interval:
+        """By how much a model's micro average precision is above another's, in pairs of the same seed."""
+        own, theirs = (self.micro_ap(learners, each, phase) for each in (model, other))
+        return interval([own[seed] - theirs[seed] for seed in own if seed in theirs])
+
+    def shares(self, learners: str, model: str, phase: str) -> list[float]:
+        """How much of the gap from static to oracle a model closes, a number for each seed."""
+        own, low, high = (self.micro_ap(learners, each, phase) for each in (model, STATIC, ORACLE))
+        return [(own[s] - low[s]) / (high[s] - low[s]) for s in own if s in low and s in high]
+
+    def frame(self, table: str | None = None) -> "pandas.DataFrame":
+        """Means over the seeds.
+
+        Args:
+            table: One of ``TABLES``, whose models alone are told, or None for all.
+
+        Returns:
+            A row for each set of learners, model and phase, the columns ``learners``, ``model``, ``phase``,
+            ``seeds``; mean and standard deviation over the seeds of ``micro_ap`` and ``macro_ap`` (the latter
+            as ``..._sd``, NaN of one seed); means of ``accuracy``, ``nll``, ``ece``; ``gain``, ``gain_low``,
+            ``gain_high``: micro average precision above the static model's in pairs of the same seed, with
+            its 95 % interval; ``share`` and ``share_sd`` of the gap from static to oracle.
+
+            Seeds of one set of people are splits that share learners, so the interval is then too narrow.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+            ValueError: No such table.
+        """
+        pandas = load_pandas("frame")
+        if table is not None and table not in TABLES:
+            raise ValueError(f"table: expected one of {', '.join(TABLES)}, found {table!r}")
+        wanted = None if table is None else {ORACLE, *(each.name for each in variants(table, True))}
+        rows = pandas.DataFrame([asdict(row) for row in self.rows])
+        if wanted is not None:
+            rows = rows[rows.model.isin(wanted)]
+        found = []
+        for (learners, model, phase), own in rows.groupby(["learners", "model", "phase"], sort=False):
+            gain = self.above(learners, model, STATIC, phase)
+            shares = np.array(self.shares(learners, model, phase))
+            found.append(
+                {"learners": learners, "model": model, "phase": phase, "seeds": len(own)}
+                | {"micro_ap": own.micro_ap.mean(), "micro_ap_sd": own.micro_ap.std()}
+                | {"macro_ap": own.macro_ap.mean(), "macro_ap_sd": own.macro_ap.std()}
+                | {name: own[name].mean() for name in ("accuracy", "nll", "ece")}
+                | {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
+                | {"share": _mean(shares), "share_sd": _deviation(shares)}
+            )
+        return pandas.DataFrame(found)
+
+    def of_classes(self) -> "pandas.DataFrame":
+        """Average precision of each class: mean ``ap`` and ``ap_sd`` over the seeds, of all models.
+
+        Raises:
+            ModuleNotFoundError: pandas is not installed.
+        """
+        pandas = load_pandas("of_classes")
+        rows = pandas.DataFrame([asdict(row) for row in self.classes])
+        groups = rows.groupby(["learners", "model", "phase", "answer"], sort=False).ap
+        return groups.agg(ap="mean", ap_sd="std").reset_index()
+
+
+def interval(values: Sequence[float]) -> Interval:
+    """The mean of independent numbers and its 95 % interval, if there are two or more."""
+    found = np.array(values, float)
+    mean, count = _mean(found), len(found)
+    if count < 2:
+        return Interval(mean, float("nan"), float("nan"))
+    half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * _deviation(found) / count**0.5
+    return Interval(mean, mean - half, mean + half)
+
+
+def _mean(values: NDArray[np.float64]) -> float:
+    return float(values.mean()) if len(values) else float("nan")
+
+
+def _deviation(values: NDArray[np.float64]) -> float:
+    return float(values.std(ddof=1)) if len(values) > 1 else float("nan")
