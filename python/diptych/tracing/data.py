@@ -128,7 +128,7 @@ def validate(
         TypeError: As :func:`load`.
         ValueError: Another ending, or ``classes`` that are not different names.
     """
-    _check_suffix(Path(path))
+    check_suffix(Path(path))
     if classes is not None:
         checked_classes(classes)
     try:
@@ -157,7 +157,7 @@ def save(sequences: Sequences, path: str | os.PathLike[str], *, progress: bool =
         ValueError: Another ending.
     """
     target = Path(path)
-    _check_suffix(target)
+    check_suffix(target)
     header = {
         "format": FORMAT,
         "classes": list(sequences.classes),
@@ -186,7 +186,7 @@ def _opened(
 ) -> tuple[Rows, tuple[str, ...], Path | None]:
     """The rows of a file, the classes, and where the images should be."""
     source = Path(path)
-    _check_suffix(source)
+    check_suffix(source)
     if not source.is_file():
         raise FileNotFoundError(f"{source}: no such file")
     folder = source.parent / IMAGES if images is None else Path(images)
@@ -196,7 +196,12 @@ def _opened(
     return rows, classes_of(rows, classes), folder if folder.is_dir() else None
 
 
-def _check_suffix(path: Path) -> None:
+def check_suffix(path: Path) -> None:
+    """Refuse a file whose ending tells of no format.
+
+    Raises:
+        ValueError: It is none of ``SUFFIXES``.
+    """
     if path.suffix not in SUFFIXES:
         raise ValueError(f"{path}: expected a file ending in {' or '.join(SUFFIXES)}")
 
