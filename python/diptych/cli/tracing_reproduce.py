@@ -7,6 +7,7 @@ import typer
 
 from diptych.cli._options import Device, Resume
 from diptych.cli._report import repeat_command, say
+from diptych.cli._tracing_options import read_answers
 
 if TYPE_CHECKING:
     from diptych.tracing import Sequences
@@ -19,7 +20,10 @@ def reproduce(
     out: Annotated[Path, typer.Option(help="Folder for tracers, tables and the page.")],
     answers: Annotated[
         list[Path] | None,
-        typer.Option(help="Answers of people instead of simulated ones; repeated for several sets."),
+        typer.Option(
+            help="Answers of people, or the folder of a set in the study's own layout, instead of simulated "
+            "learners; repeated for several."
+        ),
     ] = None,
     kind: Annotated[
         list[str] | None,
@@ -67,10 +71,8 @@ def reproduce(
 
 
 def _read(paths: list[Path]) -> "dict[str, Sequences]":
-    """Sets of learners by the names of their files."""
-    from diptych import tracing
-
+    """Sets of learners by the names of their files and folders."""
     found = {path.stem: path for path in paths}
     if len(found) < len(paths):
-        raise ValueError(f"--answers: expected files of different names, found {[str(p) for p in paths]}")
-    return {name: tracing.load(path) for name, path in found.items()}
+        raise ValueError(f"--answers: expected different names, found {[path.name for path in paths]}")
+    return {name: read_answers(path) for name, path in found.items()}
