@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from diptych._tables import load_pandas, read_csv, write_csv
+from diptych.stats import mean_interval
 from diptych.tracing.models import MODELS
 from diptych.tracing.results import ORACLE, STATIC
 from diptych.tracing.variants import TABLES, variants
@@ -23,9 +23,6 @@ ROWS, CLASSES = "rows.csv", "classes.csv"
 
 #: Training and test, as tables call them.
 PHASES = ("train", "test")
-
-# Of intervals.
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -200,11 +197,8 @@ class TracingStudy:
 def interval(values: Sequence[float]) -> Interval:
     """The mean of independent numbers and its 95 % interval, if there are two or more."""
     found = np.array(values, float)
-    mean, count = _mean(found), len(found)
-    if count < 2:
-        return Interval(mean, float("nan"), float("nan"))
-    half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * _deviation(found) / count**0.5
-    return Interval(mean, mean - half, mean + half)
+    low, high = mean_interval(found)
+    return Interval(_mean(found), float(low), float(high))
 
 
 def _mean(values: NDArray[np.float64]) -> float:
