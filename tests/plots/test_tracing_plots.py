@@ -95,7 +95,7 @@ def test_learners_who_gain_are_counted(result: TracingResult) -> None:
     found = result.of_learners("test")
     figure = plots.tracing_figure("learners", result)
     wins = np.nanmean(found["a_$model"] > found["static"])
-    assert f"better for {wins:.0%}" in texts(figure)
+    assert f"better for {100 * wins:.0f} %" in texts(figure)
     points = figure.axes[2].collections[0].get_offsets()
     np.testing.assert_allclose(points, np.column_stack([found["static"], found["a_$model"]]))
 

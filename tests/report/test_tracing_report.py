@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pandas
 import pytest
+from markupsafe import escape
+from matplotlib.figure import Figure
 from PIL import Image
 from tracing_results import made_up
 
 from diptych import plots, report
+from diptych.plots.canvas import blank
 from diptych.report.tracing_page import finding
 from diptych.tracing.lessons import Lessons
 from diptych.tracing.results import TracingResult
@@ -29,7 +32,9 @@ def result() -> TracingResult:
     assert paths is not None
     answers = replace(plain.answers, classes=(HOSTILE, *plain.answers.classes[1:]), learners=(HOSTILE,) * 5)
     chances = {"static": plain.probabilities["static"], HOSTILE: plain.probabilities["a_$model"]}
-    about = {"sequences": {"simulated": HOSTILE, "seed": 3, "laws": {"lapse": 0}}}
+    trained = {"model": "dkt", "is": f"A model of {HOSTILE}.", "split": 2, "seed": None}
+    about = {"sequences": {"simulated": HOSTILE, "seed": 3, "laws": {"lapse": 0}}, "seen": 0}
+    about["tracers"] = {HOSTILE: trained}
     return TracingResult(answers, chances, replace(paths, model=HOSTILE), about)
 
 
@@ -40,8 +45,16 @@ def lessons() -> Lessons:
 
 @pytest.fixture(scope="module")
 def folder(result: TracingResult, lessons: Lessons, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report whose figures are stood in for: tests of plots draw each of them, of names as hostile."""
+
+    def stand_in(name: str, given: TracingResult | Lessons) -> Figure:
+        assert given is (lessons if name == "lessons" else result)
+        return blank(2.0 + len(name) / 10, 2.0)
+
     path = tmp_path_factory.mktemp("tracing") / "deep" / "report"
-    return report.write(result, path, lessons=lessons, progress=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("diptych.report.tracing_write.tracing_figure", stand_in)
+        return report.write(result, path, lessons=lessons, progress=False)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +79,14 @@ def test_the_folder_holds_page_tables_and_pictures(
     again = TracingResult.load(folder / "result.npz")
     assert np.array_equal(again.probabilities["static"], result.probabilities["static"])
     assert np.array_equal(Lessons.load(folder / "lessons.npz").right, lessons.right)
-    for name in pictures:
-        with Image.open(folder / name) as picture:
-            assert min(picture.size) > 200
+    for name in plots.TRACING_FIGURES:
+        with Image.open(folder / f"{name}.png") as picture:
+            # The stand-in's size in inches at 120 dots each: every file holds its own figure.
+            assert picture.size == (int(120 * (2.0 + len(name) / 10)), 240)
 
 
 def test_the_page_says_what_was_found(result: TracingResult, lessons: Lessons, source: str) -> None:
-    text = read(source)
+    text, escaped = read(source), str(escape(HOSTILE))
     for row in result.frame().itertuples():
         assert f"{row.micro_ap:.3f}" in text
     for sentence in finding(result, result.frame(), lessons):
@@ -80,8 +94,12 @@ def test_the_page_says_what_was_found(result: TracingResult, lessons: Lessons, s
     for title in plots.TRACING_FIGURES.values():
         assert title.replace("'", "&#39;") in text
     assert source.count("data:image/png;base64,") == len(plots.TRACING_FIGURES)
-    assert "simulated" in text
+    assert f"simulated {escaped}" in text
     assert "laws" not in text
+    assert "whom no model had seen" in text
+    assert f"followed {escaped}" in text
+    assert f"{escaped} A model of {escaped}." in text
+    assert f"{escaped} model dkt, split 2 " in text
 
 
 def test_the_page_needs_nothing_else_and_runs_nothing_foreign(source: str) -> None:
@@ -114,12 +132,14 @@ def test_the_finding_tells_what_teaching_gained() -> None:
     right[1] = np.array([0.01, 0.03])[:, None, None] * [0, 1, 2, 3]
     many = made_up()
     said = finding(many, many.frame(), Lessons(("random", "hardest"), (0, 1), right))[-1]
-    assert said.startswith("Learners taught by hardest end +6.0 points of right answers from those taught")
+    assert said.startswith(
+        "Simulated learners whose teacher chooses by “hardest” end 6.0 points of right answers above those "
+    )
     # Student's t of 0.975 with one degree of freedom is 12.706, and half the difference of two its error.
-    assert said.endswith("at random (-32.1 to +44.1).")
-    alone = Lessons(("random", "hardest"), (0,), right[:, 1:])
+    assert said.endswith("taught at random (95 % interval −32.1 to +44.1).")
+    alone = Lessons(("random", "hardest"), (0,), -right[:, 1:])
     assert finding(many, many.frame(), alone)[-1].endswith(
-        "+9.0 points of right answers from those taught at random."
+        "9.0 points of right answers below those taught at random."
     )
 
 
@@ -134,6 +154,10 @@ def test_a_bare_result_has_a_page(tmp_path: Path) -> None:
     assert "Bare" in text
     assert "diptych x" in text
     assert "Share of the gap" not in text
+    assert "Test Micro AP" not in text
+    for name in pictures:
+        with Image.open(folder / name) as picture:
+            assert min(picture.size) > 200
 
 
 def test_bad_reports_are_refused(result: TracingResult, tmp_path: Path) -> None:

@@ -42,6 +42,20 @@ def test_models_foretell_as_their_tracers_do(answers: Sequences, result: Tracing
     assert list(alone.foretold()) == ["static"]
 
 
+def test_it_is_told_where_a_result_comes_from(answers: Sequences, result: TracingResult) -> None:
+    assert result.about["sequences"] == {"simulated": "gradient"}
+    assert result.about["seen"] == 0
+    plain = {"model": "static", "split": None, "seed": None, "epochs": None}
+    assert result.about["tracers"]["static"] == plain | {
+        "is": "One linear classifier of the image, the same for all learners at all times."
+    }
+    assert result.about["tracers"]["ours"]["model"] == "cls_pred_y"
+    trained = {"learners": of_learners(answers)[:3], "split": 2, "schedule": {"seed": 5}}
+    about = trace(drawn("static", answers, trained), answers, seen=True).about
+    assert about["seen"] == 3
+    assert (about["tracers"]["static"]["split"], about["tracers"]["static"]["seed"]) == (2, 5)
+
+
 def test_paths_are_those_of_a_tracer_who_follows(answers: Sequences) -> None:
     tracer = drawn("cls_pred_y", answers, layers=2)
     paths = trace(tracer, answers).paths

@@ -55,14 +55,14 @@ def log_ticks(ax: Axes, low: float, high: float, *, both: bool = False) -> None:
         axis.set_major_formatter(lambda value, _: f"{value:g}")
 
 
-def legend_below(figure: Figure, axes: Iterable[Axes], columns: int = 2) -> None:
-    """One legend for all panels under them, each name once; none where nothing has a name."""
+def legend_below(figure: Figure, axes: Iterable[Axes], columns: int = 2, marks: float = 1) -> None:
+    """One legend under all panels, each name once, its marks so many times as large; none without names."""
     found: dict[str, Artist] = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     if found:
-        options: dict[str, Any] = {"ncols": columns, "frameon": False, "fontsize": FONT}
+        options: dict[str, Any] = {"ncols": columns, "frameon": False, "fontsize": FONT, "markerscale": marks}
         legend = figure.legend(list(found.values()), list(found), loc="outside lower center", **options)
         for text in legend.get_texts():
             text.set_parse_math(False)

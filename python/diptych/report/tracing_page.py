@@ -22,17 +22,21 @@ _TOLD = {
     "models expected of them before each answer, on average. In the test nothing is learned.",
     "learner": "A column is a step, the darker the likelier the answer was foretold to be. The learner is in "
     "the middle by right answers.",
-    "states": "A dot is a learner at a step, coloured by how many training steps were made. Lines follow "
-    "single learners, from an open dot to a filled one.",
-    "subspaces": "The classifier that the model takes the learner to hold divides the images into regions by "
-    "the likeliest answer. Images have the colour of their true class.",
-    "confusion": "Of the images of each class the share, in percent, that was taken for each.",
+    "states": "A dot is what the model knows of a learner at a step, coloured by how many training steps "
+    "were made. Lines follow single learners, from an open dot to a filled one.",
+    "subspaces": "The classifier that the model takes the learner to hold divides images into regions by the "
+    "likeliest answer. Images have colour and mark of their true class. The plane is the one in which the "
+    "classes lie furthest apart; regions are those of images that are average in all other directions, so "
+    "that an image can have another answer than the region it lies in.",
+    "confusion": "Of the images of each class the share, in percent, that was taken for each: above by "
+    "learners, below as the model expected.",
     "learners": "A dot is a learner, above the line where the model foretells its answers better than the "
     "static one does.",
     "calibration": "Of all classes of all answers that were foretold with some probability, the share that "
     "was answered; on the diagonal a model is right about how sure it is.",
     "lessons": "Simulated learners are shown what a teacher chooses by what the model knows of them, the "
-    "same learners under each.",
+    "same learners under each. Held-out images are shown by none. Gains are over the random teacher with the "
+    "same seed; their intervals are Student's, over seeds.",
 }
 
 
@@ -66,23 +70,23 @@ def render(
         "names": ("", ""),
         "finding": finding(result, frame, lessons),
         "facts": [
-            ("Learners", f"{len(answers):,}", "whom no model had seen, unless it was asked for"),
+            ("Learners", f"{len(answers):,}", _seen(result)),
             ("Answers", f"{len(answers.item):,}", f"in {' and '.join(phases)}"),
             ("Classes", f"{len(answers.classes):,}", f"of {len(answers.items):,} images"),
         ],
         "notes": [],
-        "rows": _rows(frame),
-        "phases": phases,
+        "phases": _phases(frame),
+        "told": _told(result),
         "gap": bool(frame["share_of_gap"].notna().any()),
         "drawings": drawings,
         "lessons": lessons is not None,
         "parameters": _known(result),
         "versions": page.all_versions(_PACKAGES, versions()),
         "seconds": {},
-        "command": command or "result = diptych.tracing.trace.trace(tracers, sequences)",
+        "command": command or "result = diptych.tracing.trace(tracers, sequences)",
         "from_shell": command is not None,
     }
-    return page.render("tracing.html.j2", context, data=None, style="numerosity.css", script="plain.js")
+    return page.render("tracing.html.j2", context, data=None, style="tracing.css", script="plain.js")
 
 
 def finding(result: TracingResult, frame: "pandas.DataFrame", lessons: Lessons | None) -> list[str]:
@@ -108,27 +112,56 @@ def finding(result: TracingResult, frame: "pandas.DataFrame", lessons: Lessons |
         last = lessons.frame()
         last = last[last.step == last.step.max()].set_index("policy").drop(lessons.policies[0])
         for policy, row in last.iterrows():
-            interval = "" if np.isnan(row.low) else f" ({100 * row.low:+.1f} to {100 * row.high:+.1f})"
+            ends = f"{_signed(row.low)} to {_signed(row.high)}"
+            interval = "" if np.isnan(row.low) else f" (95 % interval {ends})"
+            side = "above" if row.gain >= 0 else "below"
             sentences.append(
-                f"Learners taught by {str(policy).replace('_', ' ')} end {100 * row.gain:+.1f} points of "
-                f"right answers from those taught at random{interval}."
+                f"Simulated learners whose teacher chooses by “{str(policy).replace('_', ' ')}” end "
+                f"{100 * abs(row.gain):.1f} points of right answers {side} those taught at random{interval}."
             )
     return sentences
 
 
-def _rows(frame: "pandas.DataFrame") -> list[dict[str, Any]]:
-    """A row a model: what it came to in each phase."""
-    found = []
-    for name in dict.fromkeys(frame.model):
-        of_each = [row for _, row in frame[frame.model == name].iterrows()]
-        found.append({"model": name, "phases": of_each})
-    return found
+def _signed(share: float) -> str:
+    """A difference of shares in points, with a minus sign that is none of a word's."""
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _phases(frame: "pandas.DataFrame") -> list[dict[str, Any]]:
+    """A table each for training and test, a row a model."""
+    titles = {"train": "Training", "test": "Test"}
+    return [
+        {"title": title, "rows": frame[frame.phase == phase].to_dict("records")}
+        for phase, title in titles.items()
+        if (frame.phase == phase).any()
+    ]
+
+
+def _seen(result: TracingResult) -> str:
+    """Whether the models are tested on learners that they know, as far as it is known."""
+    known = result.about.get("seen")
+    if known is None:
+        return "whose answers are foretold"
+    return "whom no model had seen" if known == 0 else f"of whom a model had seen {known:,}"
+
+
+def _told(result: TracingResult) -> list[tuple[str, str]]:
+    """What each model is, as far as it is known."""
+    said = result.about.get("tracers", {})
+    return [(name, said[name]["is"]) for name in result.models if said.get(name, {}).get("is")]
 
 
 def _known(result: TracingResult) -> dict[str, Any]:
-    """What is said of where the learners come from, as far as it is a number or a word."""
+    """What is said of where learners and models come from, as far as it is a number or a word."""
     said = result.about.get("sequences", {})
+    trained = {
+        name: ", ".join(f"{key} {value}" for key, value in each.items() if key != "is" and value is not None)
+        for name, each in result.about.get("tracers", {}).items()
+    }
     return {
-        "models": ", ".join(result.models),
-        **{name: value for name, value in said.items() if isinstance(value, str | int | float)},
+        **{
+            f"learners, {name}": value for name, value in said.items() if isinstance(value, str | int | float)
+        },
+        **({} if result.paths is None else {"followed": result.paths.model}),
+        **trained,
     }

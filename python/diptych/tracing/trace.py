@@ -1,6 +1,8 @@
 """Tracers and learners in, what the tracers foretold out."""
 
+import inspect
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,15 +52,14 @@ def trace(
         raise ValueError("tracers: expected one or more, found none")
     if follow is not None:
         _checks.one_of("follow", follow, tuple(named))
-    shown = sequences
+    shown, known = sequences, np.logical_or.reduce([each.seen(sequences) for each in named.values()])
     if not seen:
-        new = ~np.logical_or.reduce([each.seen(sequences) for each in named.values()])
-        if not new.any():
+        if known.all():
             raise ValueError(
                 f"sequences: expected learners that no tracer has seen, found none among {len(sequences)}; "
                 "seen=True keeps those they were trained with"
             )
-        shown = sequences.of(np.flatnonzero(new))
+        shown = sequences.of(np.flatnonzero(~known))
     foretold = {
         name: named[name].probabilities(shown)
         for name in track(list(named), "foretelling answers", shown=progress)
@@ -67,7 +68,24 @@ def trace(
     paths = _paths(followed, named[followed], shown)
     if follow is not None and paths is None:
         raise ValueError(f"follow: expected a model with states or classifiers to keep, found {follow!r}")
-    return TracingResult(without_images(shown), foretold, paths, {"sequences": dict(sequences.about)})
+    about = {
+        "sequences": dict(sequences.about),
+        "seen": int(known.sum()) if seen else 0,
+        "tracers": {name: _described(each) for name, each in named.items()},
+    }
+    return TracingResult(without_images(shown), foretold, paths, about)
+
+
+def _described(tracer: Tracer) -> dict[str, Any]:
+    """What a tracer is and how it was trained, as JSON can hold it."""
+    said = inspect.getdoc(type(tracer.model)) or ""
+    return {
+        "model": tracer.name,
+        "is": said.partition("\n")[0],
+        "split": tracer.about.get("split"),
+        "seed": tracer.about.get("schedule", {}).get("seed"),
+        "epochs": len(tracer.history) or None,
+    }
 
 
 def _recurrent(tracer: Tracer) -> bool:

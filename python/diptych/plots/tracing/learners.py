@@ -42,7 +42,7 @@ def figure(result: TracingResult, models: Sequence[str] | None = None) -> Figure
             ax.text(
                 0.97,
                 0.03,
-                f"better for {wins:.0%}\nmean {mean:+.3f}",
+                f"better for {100 * wins:.0f} %\nmean {mean:+.3f}",
                 transform=ax.transAxes,
                 ha="right",
                 va="bottom",

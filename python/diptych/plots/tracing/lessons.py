@@ -1,6 +1,7 @@
 """What came of teaching."""
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from diptych.plots.axes import COLORS, HIGH, WIDE, legend_below, percent_axis, prepare
 from diptych.plots.canvas import blank
@@ -26,10 +27,13 @@ def figure(lessons: Lessons) -> Figure:
                 own.step, own["mean"] - own.sd, own["mean"] + own.sd, color=color, alpha=0.12, linewidth=0
             )
     right.axhline(0, color=REST_COLOR, linewidth=0.8)
+    for ax in (left, right):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     band = f", sd of {seeds} seeds" if seeds > 1 else ""
     prepare(left, "Steps taught", "Right answers to held-out images", f"What is learned{band}")
-    prepare(right, "Steps taught", "", "Gain over random" + (", 95 % interval" if band else ""))
+    title = "Gain over random" + (", 95 % interval" if band else "")
+    prepare(right, "Steps taught", "Percentage points", title)
     percent_axis(left)
-    right.yaxis.set_major_formatter(lambda value, _: f"{100 * value:+.1f} %")
+    right.yaxis.set_major_formatter(lambda value, _: f"{round(100 * value, 6):+g}" if value else "0")
     legend_below(drawn, [left], 3)
     return drawn

@@ -118,5 +118,6 @@ def plain(texts: Sequence[Text]) -> None:
 
 
 def class_names(result: TracingResult) -> list[str]:
-    """Names of classes, short enough for a panel."""
-    return [short(name, 16) for name in result.answers.classes]
+    """Names of classes, short enough for a panel; a number alone would not tell of what it is."""
+    names = result.answers.classes
+    return [short(f"class {name}" if name.isdecimal() else name, 16) for name in names]

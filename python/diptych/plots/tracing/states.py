@@ -71,7 +71,7 @@ def _plane(states: NDArray[np.float64], method: str | None) -> tuple[NDArray[np.
     first, second = found.explained
     return found.points.astype(
         float
-    ), f"first two principal components, {first:.0%} and {second:.0%} of variance"
+    ), f"first two principal components, {100 * first:.0f} % and {100 * second:.0f} % of variance"
 
 
 def _draw(

@@ -44,7 +44,7 @@ def figure(result: TracingResult, learner: int | None = None) -> Figure:
         fontsize=10,
         parse_math=False,
     )
-    legend_below(drawn, row[:1], min(6, len(result.answers.classes)))
+    legend_below(drawn, row[:1], min(6, len(result.answers.classes)), marks=2.5)
     return drawn
 
 
@@ -106,7 +106,7 @@ def _draw(
     right = ((paths.features @ weights.T + offsets).argmax(1) == result.answers.labels).mean()
     when = "at the start" if paths.step[state] == 0 else f"after {paths.step[state]} steps"
     ax.set_title(when, color=INK, fontsize=8.5)
-    ax.set_xlabel(f"{right:.0%} of the images right", color=QUIET, fontsize=7.5)
+    ax.set_xlabel(f"{100 * right:.0f} % of all images right", color=QUIET, fontsize=7.5)
     ax.set_xticks([])
     ax.set_yticks([])
     ax.spines[:].set_color(REST_COLOR)

@@ -70,14 +70,14 @@ class ClassifierPrediction(Recurrent):
 
 
 class ClassifierPredictionY(ClassifierPrediction):
-    """Classifier prediction that is told the true class of the step."""
+    """A recurrent network that predicts the learner's classifier, told the true class of the step."""
 
     sees = ("y",)
     labelled = True
 
 
 class ClassifierPredictionYZ(ClassifierPrediction):
-    """Classifier prediction that is told the true class of the step, and the image of the one before."""
+    """A recurrent network that predicts the learner's classifier, told class and the image before."""
 
     sees = ("y",)
     labelled = True

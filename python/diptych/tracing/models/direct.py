@@ -43,14 +43,14 @@ class Direct(Recurrent):
 
 
 class DirectY(Direct):
-    """Direct response modelling that is told the true class of the step."""
+    """Direct response modelling: a recurrent network that is told the step's true class."""
 
     sees = ("y",)
     labelled = True
 
 
 class DirectYZ(Direct):
-    """Direct response modelling that is told the true class and the image of the step."""
+    """Direct response modelling: a recurrent network that is told the step's true class and image."""
 
     sees = ("y", "z")
     labelled = True

@@ -51,7 +51,7 @@ class Exemplar(Similarity):
 
 
 class ExemplarSoftmax(Exemplar):
-    """The same with a softmax of the normalised probabilities, as the authors publish it."""
+    """The exemplar model with a softmax of its normalised probabilities, as the authors publish it."""
 
     def shared_out(self, evidence: torch.Tensor) -> torch.Tensor:
         """A softmax of probabilities: no class has more than e times another's."""

@@ -50,7 +50,7 @@ class Prototype(Similarity):
 
 
 class PrototypeSoftmax(Prototype):
-    """The same with a softmax of the normalised probabilities, as the authors publish it."""
+    """The prototype model with a softmax of its normalised probabilities, as the authors publish it."""
 
     def shared_out(self, evidence: torch.Tensor) -> torch.Tensor:
         """A softmax of probabilities: no class has more than e times another's."""
