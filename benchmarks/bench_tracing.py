@@ -71,7 +71,7 @@ def epoch(model: TracingModel, answers: Answers, padded: Padded, features: torch
         model.zero_grad()
         loss = torch.nn.functional.nll_loss(answers(batch).flatten(0, 1), batch.responses.flatten())
         loss.backward()
-        total += float(loss)
+        total += loss.item()
     return total
 
 
@@ -128,7 +128,7 @@ def on_pixels(
         answers = step_by_step(model, batch)
     loss = torch.nn.functional.nll_loss(answers.flatten(0, 1), batch.responses.flatten())
     loss.backward()
-    return float(loss)
+    return loss.item()
 
 
 def test_each_image_is_embedded_once(benchmark, recorder, answered):

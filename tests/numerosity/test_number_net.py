@@ -68,7 +68,7 @@ def test_a_drawn_stem_keeps_the_scale_of_what_passes() -> None:
     for layer in (random_stem()[0], random_stem()[3]):
         fan_in = layer.weight[0].numel()
         # 23,232 weights and more: their variance is off by a hundredth.
-        assert float(layer.weight.var() * fan_in) == pytest.approx(2, rel=0.05)
+        assert layer.weight.var().item() * fan_in == pytest.approx(2, rel=0.05)
         assert not layer.bias.any()
 
 

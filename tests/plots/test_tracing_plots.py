@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from tracing_results import made_up
+from tracing_rows import study
 
 from diptych import plots
 from diptych.tracing.lessons import Lessons
@@ -38,7 +39,8 @@ def texts(figure: Figure) -> str:
 @pytest.mark.parametrize("name", plots.TRACING_FIGURES)
 def test_every_figure_is_drawn(name: str, result: TracingResult, lessons: Lessons) -> None:
     told: dict[str, Any] = {"method": "pca"} if name == "states" else {}
-    figure = plots.tracing_figure(name, lessons if name == "lessons" else result, **told)
+    shown = {"lessons": lessons, "study": study()}.get(name, result)
+    figure = plots.tracing_figure(name, shown, **told)
     assert drawn(figure).startswith(b"\x89PNG")
     assert all(ax.axison is False or ax.has_data() or ax.texts for ax in figure.axes)
 
@@ -167,7 +169,7 @@ def test_one_learner_is_told_step_by_step(result: TracingResult) -> None:
 def test_small_results_are_drawn(told: dict[str, int]) -> None:
     small = made_up(**told)
     for name in plots.TRACING_FIGURES:
-        if name != "lessons":
+        if name not in ("lessons", "study"):
             assert plots.tracing_figure(name, small).axes
 
 
@@ -195,3 +197,18 @@ def test_bad_figures_are_refused(result: TracingResult, lessons: Lessons) -> Non
         plots.tracing_figure("lessons", result)
     with pytest.raises(TypeError, match=r"options: expected those of 'accuracy', found \['color'\]"):
         plots.tracing_figure("accuracy", result, color="red")
+
+
+def test_a_study_has_a_panel_for_each_kind_and_phase() -> None:
+    figure = plots.tracing_figure("study", study(kinds=("gradient", "a_$kind")))
+    assert len(figure.axes) == 4
+    first = figure.axes[0]
+    models = ["static", "cls_pred_y", "exemplar", "dkt", "fast_weight"]
+    assert [label.get_text() for label in first.get_yticklabels()] == models
+    means = [dots.get_offsets()[0, 0] for dots in first.collections[1::2]]
+    expected = [np.mean(list(study().micro_ap("gradient", each, "train").values())) for each in models]
+    np.testing.assert_allclose(means, expected)
+    assert "a_$kind learners, test" in texts(figure)
+    assert "no such models" in texts(plots.tracing_figure("study", study(), table="widths"))
+    with pytest.raises(ValueError, match="table: expected one of"):
+        plots.tracing_figure("study", study(), table="all")

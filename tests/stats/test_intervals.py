@@ -1,11 +1,11 @@
-"""Beta intervals of shares."""
+"""Intervals of shares and means."""
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import beta
+from scipy.stats import beta, ttest_1samp
 
-from diptych.stats import beta_interval
+from diptych.stats import beta_interval, mean_interval
 
 
 @pytest.mark.parametrize("level", [0.5, 0.95, 0.999])
@@ -61,3 +61,30 @@ def test_bad_types() -> None:
         beta_interval(["a"], [3])
     with pytest.raises(TypeError, match="level: expected a number"):
         beta_interval([1], [3], level="high")
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_a_mean_has_the_interval_of_a_t_test(level) -> None:
+    values = np.random.default_rng(0).normal(3, 2, (4, 6))
+    for axis in (0, 1, -1):
+        expected = ttest_1samp(values, 0, axis=axis).confidence_interval(level)
+        np.testing.assert_allclose(mean_interval(values, axis=axis, level=level), expected)
+    np.testing.assert_allclose(mean_interval(torch.tensor([2.0, 2.0])), [2, 2])
+
+
+def test_one_number_has_no_interval() -> None:
+    low, high = mean_interval(np.ones((1, 3)))
+    assert low.shape == high.shape == (3,)
+    assert np.isnan([low, high]).all()
+    assert np.isnan(mean_interval([])).all()
+
+
+def test_means_of_bad_input_are_refused() -> None:
+    with pytest.raises(ValueError, match="level: expected a probability between 0 and 1, found 1"):
+        mean_interval([1.0, 2.0], level=1)
+    with pytest.raises(ValueError, match=r"axis: expected one of values of shape \(2,\), found 1"):
+        mean_interval([1.0, 2.0], axis=1)
+    with pytest.raises(ValueError, match="values: expected"):
+        mean_interval([1.0, float("nan")])
+    with pytest.raises(TypeError, match="values"):
+        mean_interval(["a", "b"])

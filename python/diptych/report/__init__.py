@@ -6,6 +6,7 @@ try:
     from diptych.report.rdx_write import write_rdx
     from diptych.report.rsvc_run import run_patches, write_rsvc_run
     from diptych.report.rsvc_write import write_rsvc
+    from diptych.report.tracing_study import write_tracing_study
     from diptych.report.tracing_write import write_tracing
     from diptych.report.write import write
 except ModuleNotFoundError as error:
@@ -24,4 +25,5 @@ __all__ = [
     "write_rsvc",
     "write_rsvc_run",
     "write_tracing",
+    "write_tracing_study",
 ]

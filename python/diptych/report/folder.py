@@ -10,6 +10,7 @@ from pathlib import Path
 from diptych._files import umask
 from diptych.numerosity.tables import TABLES
 from diptych.plots import NUMEROSITY_FIGURES, TRACING_FIGURES
+from diptych.tracing.variants import TABLES as TRACING_TABLES
 
 PAGE = "index.html"
 RESULT = "result.npz"
@@ -25,11 +26,14 @@ RUNS = "runs.csv"
 RUN_PAGES = "runs"
 MODELS = "models.csv"
 LESSONS = "lessons.npz"
+SUMMARY = "summary.csv"
+CLASSES = "classes.csv"
 OURS = frozenset(
     {PAGE, RESULT, EVALUATION, MAPS, *EXPLANATIONS.values(), CONCEPTS, IMPORTANCE, MCS, DESCRIPTIONS}
-    | {CLAIMS, RUNS, MODELS, LESSONS}
+    | {CLAIMS, RUNS, MODELS, LESSONS, SUMMARY, CLASSES}
     | {f"{name}.csv" for name in TABLES}
     | {f"{name}.png" for name in (*NUMEROSITY_FIGURES, *TRACING_FIGURES)}
+    | {f"study_{name}.png" for name in TRACING_TABLES}
 )
 
 

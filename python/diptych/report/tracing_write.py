@@ -79,7 +79,7 @@ def write_tracing(
 def _figures(result: TracingResult, lessons: Lessons | None) -> Iterator[tuple[str, Figure]]:
     """The figures, with their names, for which nothing is missing."""
     paths = result.paths
-    missing = set()
+    missing = {"study"} if lessons is not None else {"study", "lessons"}
     if paths is None or paths.hidden is None:
         missing.add("states")
     if paths is None or paths.weights is None or paths.features.shape[1] < 2:
@@ -87,8 +87,6 @@ def _figures(result: TracingResult, lessons: Lessons | None) -> Iterator[tuple[s
     if STATIC not in result.models or len(result.foretold()) < 2:
         missing.add("learners")
     for name in TRACING_FIGURES:
-        if name == "lessons":
-            if lessons is not None:
-                yield name, tracing_figure(name, lessons)
-        elif name not in missing:
-            yield name, tracing_figure(name, result)
+        if name not in missing:
+            drawn = lessons if name == "lessons" and lessons is not None else result
+            yield name, tracing_figure(name, drawn)

@@ -25,7 +25,7 @@ def count(number: int, noun: str) -> str:
 
 def percent(share: float, digits: int = 0) -> str:
     """A share as a percentage; a dash for NaN."""
-    return "–" if isnan(share) else f"{100 * share:.{digits}f} %"
+    return "–" if isnan(share) else f"{round(100 * share, digits) + 0.0:.{digits}f} %"
 
 
 def decimal(value: float, digits: int = 2) -> str:

@@ -13,10 +13,12 @@ from diptych.report.numerosity_write import write_number_line
 from diptych.report.rdx_write import write_rdx
 from diptych.report.rsvc_run import write_rsvc_run
 from diptych.report.rsvc_write import write_rsvc
+from diptych.report.tracing_study import write_tracing_study
 from diptych.report.tracing_write import write_tracing
 from diptych.rsvc.results import RSVCResult
 from diptych.rsvc.run_result import RunResult
 from diptych.tracing.results import TracingResult
+from diptych.tracing.study import TracingStudy
 
 
 @singledispatch
@@ -29,11 +31,13 @@ def write(result: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     Args:
         result: A :class:`diptych.rdx.RDXResult`, :class:`diptych.rsvc.RSVCResult`,
             :class:`diptych.rsvc.RunResult`, :class:`diptych.numerosity.NumberLine`,
-            :class:`diptych.numerosity.Study` or :class:`diptych.tracing.results.TracingResult`.
+            :class:`diptych.numerosity.Study`, :class:`diptych.tracing.TracingResult` or
+            :class:`diptych.tracing.TracingStudy`.
         path: The folder to make.
         **options: As :func:`diptych.report.write_rdx`, :func:`diptych.report.write_rsvc`,
             :func:`diptych.report.write_rsvc_run`, :func:`diptych.report.write_number_line`,
-            :func:`diptych.report.write_number_study` or :func:`diptych.report.write_tracing` take them;
+            :func:`diptych.report.write_number_study`, :func:`diptych.report.write_tracing` or
+            :func:`diptych.report.write_tracing_study` take them;
             ``title``, ``command``, ``overwrite`` and ``progress`` are common to all.
 
     Returns:
@@ -55,3 +59,4 @@ write.register(RunResult, write_rsvc_run)
 write.register(NumberLine, write_number_line)
 write.register(Study, write_number_study)
 write.register(TracingResult, write_tracing)
+write.register(TracingStudy, write_tracing_study)

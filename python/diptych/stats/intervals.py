@@ -1,8 +1,8 @@
-"""Intervals of shares."""
+"""Intervals of shares and of means."""
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
+from scipy.special import betaincinv, stdtrit
 
 from diptych.ops._arrays import Array
 from diptych.stats import _vectors
@@ -51,3 +51,37 @@ def beta_interval(
         )
     tail = (1 - level) / 2
     return betaincinv(won + 1, of - won + 1, tail), betaincinv(won + 1, of - won + 1, 1 - tail)
+
+
+def mean_interval(
+    values: Array, *, axis: int = 0, level: float = 0.95
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Interval of the mean of independent, normally distributed numbers, by Student's t.
+
+    Args:
+        values: Of any shape, n of them along the axis.
+        axis: Over which the mean is taken.
+        level: Confidence of the interval.
+
+    Returns:
+        The lower and the upper end, float64 of the other axes' shape; mean ± t s / √n with n − 1 degrees of
+        freedom, s the standard deviation. NaN of fewer than two numbers.
+
+    Complexity:
+        O(size) time.
+
+    Raises:
+        ValueError: No such axis, NaN or Inf, a level outside (0, 1).
+        TypeError: Not an array of real numbers.
+    """
+    _vectors.level(level)
+    found = _vectors.values("values", values)
+    if not -found.ndim <= axis < found.ndim:
+        raise ValueError(f"axis: expected one of values of shape {found.shape}, found {axis}")
+    n = found.shape[axis]
+    if n < 2:
+        undefined = np.full(np.delete(found.shape, axis), np.nan)
+        return undefined, undefined.copy()
+    reach = stdtrit(n - 1, (1 + level) / 2) * found.std(axis, ddof=1) / np.sqrt(n)
+    mean = found.mean(axis)
+    return mean - reach, mean + reach

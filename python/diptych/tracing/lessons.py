@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from diptych._archive import read_archive, readable
 from diptych._files import atomic_path
 from diptych._tables import load_pandas
-from diptych.stats import _vectors
+from diptych.stats import mean_interval
 
 if TYPE_CHECKING:
     import pandas
@@ -55,18 +54,12 @@ class Lessons:
             ValueError: A level outside (0, 1).
         """
         pandas = load_pandas("frame")
-        _vectors.level(level)
         groups = self.right.mean(2)
         gains = groups - groups[:1]
         seeds, steps = groups.shape[1:]
-        if seeds > 1:
-            sd, spread = groups.std(1, ddof=1), gains.std(1, ddof=1)
-            reach = stdtrit(seeds - 1, (1 + level) / 2) * spread / np.sqrt(seeds)
-        else:
-            sd = reach = np.full((len(groups), steps), np.nan)
-        middle = gains.mean(1)
-        columns = {"mean": groups.mean(1), "sd": sd, "gain": middle}
-        columns |= {"low": middle - reach, "high": middle + reach}
+        sd = groups.std(1, ddof=1) if seeds > 1 else np.full((len(groups), steps), np.nan)
+        low, high = mean_interval(gains, axis=1, level=level)
+        columns = {"mean": groups.mean(1), "sd": sd, "gain": gains.mean(1), "low": low, "high": high}
         return pandas.DataFrame(
             {
                 "policy": np.repeat(self.policies, steps),

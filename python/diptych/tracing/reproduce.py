@@ -25,8 +25,8 @@ from diptych.tracing.study import PHASES, ClassRow, Row, TracingStudy
 from diptych.tracing.train import fit
 from diptych.tracing.variants import TABLES, Variant, variants
 
-#: What a study leaves in its folder: all rows, those of each class, and what is claimed of them.
-ROWS, CLASSES, CLAIMS = "rows.csv", "classes.csv", "claims.csv"
+#: What is claimed of a study's rows; it is there when the study is done.
+CLAIMS = "claims.csv"
 
 KIND = "study of tracing"
 
@@ -132,8 +132,7 @@ def reproduce(
         found = [*_oracles(runs, given), *_done(runs, given, workers, progress)]
     rows, classes = zip(*found, strict=True) if found else ((), ())
     study = TracingStudy(folder, sum(rows, ()), sum(classes, ()))
-    write_csv(folder / ROWS, Row, study.rows)
-    write_csv(folder / CLASSES, ClassRow, study.classes)
+    study.save()
     write_csv(folder / CLAIMS, Claim, claims(study))
     return study
 

@@ -1,5 +1,6 @@
 """How well models foretell learners over several seeds: rows, their means, what lies between two models."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -7,20 +8,21 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from diptych._tables import load_pandas
+from diptych._tables import load_pandas, read_csv, write_csv
+from diptych.stats import mean_interval
+from diptych.tracing.models import MODELS
 from diptych.tracing.results import ORACLE, STATIC
 from diptych.tracing.variants import TABLES, variants
 
 if TYPE_CHECKING:
     import pandas
 
+#: What a study leaves in its folder: all rows, and those of each class.
+ROWS, CLASSES = "rows.csv", "classes.csv"
+
 #: Training and test, as tables call them.
 PHASES = ("train", "test")
-
-# Of intervals.
-_LEVEL = 0.95
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class TracingStudy:
     """What :func:`diptych.tracing.reproduce` found.
 
     Attributes:
-        folder: Where it lies: a folder of each training, ``rows.csv``, ``classes.csv`` and ``summary.csv``.
+        folder: Where it lies: a folder of each training, ``rows.csv``, ``classes.csv`` and ``claims.csv``.
         rows: Of each model, seed and phase.
         classes: Likewise for each class.
     """
@@ -87,6 +89,23 @@ class TracingStudy:
     folder: Path
     rows: tuple[Row, ...]
     classes: tuple[ClassRow, ...]
+
+    @classmethod
+    def load(cls, folder: str | os.PathLike[str]) -> "TracingStudy":
+        """Read what a study left in its folder.
+
+        Raises:
+            FileNotFoundError: There is no finished study.
+            ValueError: A damaged table.
+        """
+        there = Path(folder)
+        rows, classes = read_csv(there / ROWS, Row), read_csv(there / CLASSES, ClassRow)
+        return cls(there, tuple(rows), tuple(classes))
+
+    def save(self) -> None:
+        """Write the tables into the folder, each whole or not at all."""
+        write_csv(self.folder / ROWS, Row, self.rows)
+        write_csv(self.folder / CLASSES, ClassRow, self.classes)
 
     @property
     def sets(self) -> tuple[str, ...]:
@@ -96,6 +115,18 @@ class TracingStudy:
     def models(self, learners: str) -> tuple[str, ...]:
         """The variants that were trained on these learners, and the oracle where there is one."""
         return tuple(dict.fromkeys(row.model for row in self.rows if row.learners == learners))
+
+    def compared(self, learners: str, table: str) -> tuple[str, ...]:
+        """The variants of a table that were trained on these learners; none where nothing was varied.
+
+        Raises:
+            ValueError: No such table.
+        """
+        if table not in TABLES:
+            raise ValueError(f"table: expected one of {', '.join(TABLES)}, found {table!r}")
+        wanted = {each.name for each in variants(table, True)}
+        found = tuple(name for name in self.models(learners) if name in wanted)
+        return found if table == "models" or set(found) - set(MODELS) else ()
 
     def micro_ap(self, learners: str, model: str, phase: str) -> dict[int, float]:
         """Micro average precision by seed."""
@@ -132,12 +163,11 @@ class TracingStudy:
             ValueError: No such table.
         """
         pandas = load_pandas("frame")
-        if table is not None and table not in TABLES:
-            raise ValueError(f"table: expected one of {', '.join(TABLES)}, found {table!r}")
-        wanted = None if table is None else {ORACLE, *(each.name for each in variants(table, True))}
         rows = pandas.DataFrame([asdict(row) for row in self.rows])
-        if wanted is not None:
-            rows = rows[rows.model.isin(wanted)]
+        if table is not None:
+            of_each = {learners: self.compared(learners, table) for learners in self.sets}
+            wanted = {(learners, each) for learners, own in of_each.items() if own for each in (*own, ORACLE)}
+            rows = rows[[pair in wanted for pair in zip(rows.learners, rows.model, strict=True)]]
         found = []
         for (learners, model, phase), own in rows.groupby(["learners", "model", "phase"], sort=False):
             gain = self.above(learners, model, STATIC, phase)
@@ -167,11 +197,8 @@ class TracingStudy:
 def interval(values: Sequence[float]) -> Interval:
     """The mean of independent numbers and its 95 % interval, if there are two or more."""
     found = np.array(values, float)
-    mean, count = _mean(found), len(found)
-    if count < 2:
-        return Interval(mean, float("nan"), float("nan"))
-    half = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * _deviation(found) / count**0.5
-    return Interval(mean, mean - half, mean + half)
+    low, high = mean_interval(found)
+    return Interval(_mean(found), float(low), float(high))
 
 
 def _mean(values: NDArray[np.float64]) -> float:
