@@ -89,7 +89,7 @@ def careless(
 
     model, answers = read_tracer(tracer), read_answers(file, images, features)
     asked = tuple(sorted(set(after or AFTER)))
-    found = tracing.carelessness(model, answers, asked)
+    found = tracing.carelessness(model, answers, asked, progress=True)
     if found.empty:
         most = int(answers.lengths.max())
         raise ValueError(

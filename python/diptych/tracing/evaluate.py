@@ -59,7 +59,9 @@ def evaluate(
     return pandas.DataFrame(rows)
 
 
-def carelessness(tracer: Tracer, sequences: Sequences, after: tuple[int, ...] = AFTER) -> "pandas.DataFrame":
+def carelessness(
+    tracer: Tracer, sequences: Sequences, after: tuple[int, ...] = AFTER, *, progress: bool = False
+) -> "pandas.DataFrame":
     """How improbable each learner's first answers are: the higher, the likelier they were given without care.
 
     The score is the mean negative log-likelihood of a learner's first answers under the tracer, in nats. Who
@@ -75,6 +77,7 @@ def carelessness(tracer: Tracer, sequences: Sequences, after: tuple[int, ...] = 
         tracer: The tracer.
         sequences: Of learners, seen by the tracer or not.
         after: Numbers of first answers, from 1, each ascending.
+        progress: Show a bar on stderr while images are read.
 
     Returns:
         A row for each learner and each number of answers that it has given, with the columns ``learner``,
@@ -87,7 +90,9 @@ def carelessness(tracer: Tracer, sequences: Sequences, after: tuple[int, ...] = 
     pandas = load_pandas("diptych.tracing.carelessness")
     for each in after:
         _checks.integer("after", each, 1)
-    chances = tracer.probabilities(sequences)[np.arange(len(sequences.response)), sequences.response]
+    chances = tracer.probabilities(sequences, progress)[
+        np.arange(len(sequences.response)), sequences.response
+    ]
     surprise = -np.log(np.maximum(chances.astype(float), np.finfo(np.float32).tiny))
     right = sequences.response == sequences.label
     rows = []
