@@ -13,6 +13,7 @@ from diptych.cli import (
     tracing_collect,
     tracing_evaluate,
     tracing_fit,
+    tracing_reproduce,
     tracing_simulate,
 )
 from diptych.plots import TRACING_FIGURES
@@ -92,6 +93,7 @@ def test_the_options_that_are_named_are_there() -> None:
         tracing_evaluate.evaluate,
         tracing_evaluate.careless,
         tracing_collect.collect,
+        tracing_reproduce.reproduce,
     ]
     known = {name for command in commands for name in command.__annotations__} | {"tracer"}
     named = {name.replace("-", "_") for name in re.findall(r"(?<!\w)--([a-z0-9][a-z0-9-]*)", PAGE)}
