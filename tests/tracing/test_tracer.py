@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -210,7 +211,8 @@ def test_bad_calls_are_refused(answers: Sequences) -> None:
     other.start()
     with pytest.raises(TypeError, match="DeepKnowledgeTracing has no linear classifier"):
         other.classifier()
-    with pytest.raises(ValueError, match="sequences: expected the 3 classes a, b, c, found 2"):
-        tracer.probabilities(random_sequences([3], [0], classes=2))
+    for classes, found in ((("a", "b"), "2, a, b"), (("b", "a", "c"), "3, b, a, c")):
+        with pytest.raises(ValueError, match=f"the 3 classes a, b, c of the tracer .* found {found}"):
+            tracer.probabilities(replace(answers, classes=classes))
     with pytest.raises(ValueError, match="sequences: expected features of width 4, found 5"):
         tracer.probabilities(random_sequences([3], [0], dimension=5))

@@ -202,17 +202,26 @@ class Tracer:
         Raises:
             ValueError: Other classes, or images that the tracer cannot take.
         """
-        if len(sequences.classes) != len(self.classes):
-            raise ValueError(
-                f"sequences: expected the {len(self.classes)} classes {some(list(self.classes))}, "
-                f"found {len(sequences.classes)}"
-            )
+        self.check_classes(sequences)
         features = self.extractor.embed(inputs_of(sequences, self.extractor, progress))
         padded, found = pad(sequences), []
         for learners in torch.arange(len(padded)).split(_AT_ONCE):
             part = padded.of(learners)
             found.append(self.model(part.batch(features))[part.shown])
         return torch.cat(found).exp().numpy()
+
+    def check_classes(self, sequences: Sequences) -> None:
+        """Demand sequences of the classes that the tracer knows, by name and in their order.
+
+        Raises:
+            ValueError: Others, or in another order, in which a class's number would mean another one.
+        """
+        if tuple(sequences.classes) != tuple(self.classes):
+            raise ValueError(
+                f"sequences: expected the {len(self.classes)} classes {some(self.classes)} of the tracer in "
+                f"this order, found {len(sequences.classes)}, {some(sequences.classes)}; "
+                "tracing.load(..., classes=tracer.classes) puts them in order"
+            )
 
     def seen(self, sequences: Sequences) -> NDArray[np.bool_]:
         """(L,) which learners of sequences it was trained or selected with."""
