@@ -18,7 +18,7 @@ from diptych._text import some
 from diptych.ops import _checks
 from diptych.tracing.batches import pad
 from diptych.tracing.extractor import Extractor, ResNet18, inputs_of, made, resized
-from diptych.tracing.fingerprint import of_learners
+from diptych.tracing.fingerprint import begun_as
 from diptych.tracing.models import MODELS, State, Step, TracingModel
 from diptych.tracing.schedule import Epoch
 from diptych.tracing.sequences import Sequences
@@ -224,9 +224,8 @@ class Tracer:
             )
 
     def seen(self, sequences: Sequences) -> NDArray[np.bool_]:
-        """(L,) which learners of sequences it was trained or selected with."""
-        known = set(self.about.get("learners", ()))
-        return np.array([each in known for each in of_learners(sequences)], bool)
+        """(L,) which learners it was trained or selected with, be it that they have answered more since."""
+        return begun_as(sequences, self.about.get("learners", ()))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write weights and description to a .safetensors file, whole or not at all; not who is followed."""
