@@ -108,6 +108,8 @@ def header_of(said: Any, where: str) -> Header:
     Raises:
         ValueError: Unknown keys, another format, or other types; the message names ``where``.
     """
+    if not isinstance(said, dict):
+        raise ValueError(f"{where}: expected a header of names and values, found {said!r:.80}")
     unknown = [key for key in said if key not in ("format", "classes", "images", "about")]
     if unknown:
         raise ValueError(
