@@ -203,6 +203,10 @@ def test_bad_calls_are_refused(answers: Sequences) -> None:
     for embedded in (False, True):
         with pytest.raises(ValueError, match=r"images: expected features \(m, 4\), found shape \(12, 3\)"):
             tracer.predict(answers.features[:, :3], embedded=embedded)
+    unknown = np.where(np.arange(12)[:, None] == 2, np.nan, answers.features)
+    for call in (lambda: tracer.predict(unknown), lambda: tracer.update(unknown[2], 0, 0)):
+        with pytest.raises(ValueError, match="images: expected finite numbers, found NaN or Inf in row"):
+            call()
     with pytest.raises(ValueError, match="labels: expected 12 whole numbers, one per image, found shape"):
         tracer.predict(answers.features, [0, 1])
     with pytest.raises(ValueError, match="labels: expected 0 to 2, found 0 to 3"):

@@ -325,6 +325,8 @@ class Tracer:
         width = self.extractor.dimension
         if features.ndim != 2 or features.shape[1] != width:
             raise ValueError(f"images: expected features (m, {width}), found shape {tuple(features.shape)}")
+        # One of them, and a learner's state would never be a number again.
+        _checks.finite("images", features)
         return features.float()
 
     def _answers(self, who: str, features: torch.Tensor, labels: torch.Tensor) -> NDArray[np.float32]:
