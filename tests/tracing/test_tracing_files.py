@@ -147,6 +147,18 @@ def test_the_order_of_the_classes_is_told(write: Callable[[list[dict[str, Any]]]
             data.validate(path, classes=bad)
 
 
+@pytest.mark.parametrize("suffix", data.SUFFIXES)
+def test_true_probabilities_go_with_their_classes(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    made = everything(0)
+    path = data.save(made, tmp_path / f"a{suffix}")
+    turned = data.load(path, classes=made.classes[::-1])
+    assert turned.truth is not None
+    np.testing.assert_array_equal(turned.truth, made.truth[:, ::-1])
+    np.testing.assert_array_equal(turned.rankings, 3 - made.rankings)
+
+
 def edited(row: int, **values: Any) -> list[dict[str, Any]]:
     """Rows one of which says something else."""
     content = ranked()
