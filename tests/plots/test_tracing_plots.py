@@ -91,10 +91,24 @@ def test_those_who_know_the_truth_lie_on_the_line() -> None:
     assert len(line.get_xdata()) == 10
 
 
+def test_learners_without_answers_neither_gain_nor_lose(result: TracingResult) -> None:
+    steps = np.flatnonzero(~(result.answers.test & (result.answers.learner < 3)))
+    kept = {name: getattr(result.answers, name)[steps] for name in ("learner", "item", "response", "test")}
+    answers = replace(result.answers, **kept, truth=None, rankings=None, seconds=None)
+    fewer = replace(
+        result, answers=answers, probabilities={name: p[steps] for name, p in result.probabilities.items()}
+    )
+    found = fewer.of_learners("test")
+    there = np.isfinite(found["static"])
+    assert 0 < there.sum() < len(there)
+    wins = (found["a_$model"] > found["static"])[there].mean()
+    assert f"better for {100 * wins:.0f} %" in texts(plots.tracing_figure("learners", fewer))
+
+
 def test_learners_who_gain_are_counted(result: TracingResult) -> None:
     found = result.of_learners("test")
     figure = plots.tracing_figure("learners", result)
-    wins = np.nanmean(found["a_$model"] > found["static"])
+    wins = (found["a_$model"] > found["static"]).mean()
     assert f"better for {100 * wins:.0f} %" in texts(figure)
     points = figure.axes[2].collections[0].get_offsets()
     np.testing.assert_allclose(points, np.column_stack([found["static"], found["a_$model"]]))

@@ -1,4 +1,6 @@
 import csv
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,17 @@ def test_a_study_of_people_has_neither_claims_nor_gaps(tmp_path: Path) -> None:
     assert "No claim was put to the test" in page
     assert "Share of the gap" not in page
     assert not (folder / "claims.csv").exists()
+
+
+def test_learners_without_tests_stand_beside_others(tmp_path: Path) -> None:
+    made = study({"dkt": 0.4, "saint": 0.5}, ("people", "others"))
+    without = [row for row in made.rows if (row.learners, row.phase) != ("others", "test")]
+    folder = report.write(replace(made, rows=tuple(without)), tmp_path / "page", progress=False)
+    page = (folder / "index.html").read_text()
+    assert "People learners are foretold best by saint: micro average precision 0.60" in page
+    assert re.search(r"Others learners are foretold best by saint: .* in training\.", page)
+    # Nobody trained the static model, so nothing is above it.
+    assert "nan" not in re.sub(r'src="[^"]*"', "", page).casefold()
 
 
 def test_something_else_is_refused(tmp_path: Path) -> None:

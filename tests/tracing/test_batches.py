@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,14 @@ def test_steps_lie_side_by_side() -> None:
     assert padded.seconds[0, 0] == 0
     np.testing.assert_array_equal(padded.seconds[0, 1:], sequences.seconds[1:4])
     assert pad(random_sequences([3, 1], [1, 0], times=False)).seconds is None
+
+
+def test_steps_in_another_order_are_refused() -> None:
+    sequences = random_sequences([3, 2], [1, 2])
+    with pytest.raises(ValueError, match=r"a learner's training before its test, found another .* row 5"):
+        pad(replace(sequences, test=np.arange(8) == 4))
+    with pytest.raises(ValueError, match="expected learners in order, found another order in row 4"):
+        pad(replace(sequences, learner=1 - sequences.learner))
 
 
 def test_some_learners_are_cut_after_their_last_step() -> None:

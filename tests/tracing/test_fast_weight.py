@@ -238,6 +238,15 @@ def test_long_sequences_of_large_features_keep_their_covariance() -> None:
     assert torch.isfinite(answers).all()
 
 
+def test_many_classes_have_points_enough() -> None:
+    torch.manual_seed(0)
+    answers = simulate("gradient", 2, 2, 1, n_classes=17, n_images=34, dimension=3)
+    model = FastWeight(17, 3, hypotheses=(1, 1, 1, 1))
+    chances = model(pad(answers).batch(torch.from_numpy(answers.features))).exp()
+    # Sums of float32.
+    torch.testing.assert_close(chances.sum(-1), torch.ones(2, 3), rtol=0, atol=1e-5)
+
+
 def test_points_and_contrasts() -> None:
     for classes in (2, 3, 8):
         basis = contrasts(classes).double()

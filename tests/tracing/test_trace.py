@@ -120,6 +120,8 @@ def test_who_is_followed_can_be_told(answers: Sequences) -> None:
         trace(some, answers, follow="d")
     with pytest.raises(ValueError, match="tracers: expected one or more, found none"):
         trace({}, answers)
+    with pytest.raises(ValueError, match="tracers: expected other names than 'oracle'"):
+        trace({"oracle": drawn("static", answers)}, answers)
 
 
 def test_learners_who_were_seen_are_left_out(answers: Sequences) -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -202,6 +203,10 @@ def test_bad_calls_are_refused(answers: Sequences) -> None:
     for embedded in (False, True):
         with pytest.raises(ValueError, match=r"images: expected features \(m, 4\), found shape \(12, 3\)"):
             tracer.predict(answers.features[:, :3], embedded=embedded)
+    unknown = np.where(np.arange(12)[:, None] == 2, np.nan, answers.features)
+    for call in (lambda: tracer.predict(unknown), lambda: tracer.update(unknown[2], 0, 0)):
+        with pytest.raises(ValueError, match="images: expected finite numbers, found NaN or Inf in row"):
+            call()
     with pytest.raises(ValueError, match="labels: expected 12 whole numbers, one per image, found shape"):
         tracer.predict(answers.features, [0, 1])
     with pytest.raises(ValueError, match="labels: expected 0 to 2, found 0 to 3"):
@@ -210,7 +215,8 @@ def test_bad_calls_are_refused(answers: Sequences) -> None:
     other.start()
     with pytest.raises(TypeError, match="DeepKnowledgeTracing has no linear classifier"):
         other.classifier()
-    with pytest.raises(ValueError, match="sequences: expected the 3 classes a, b, c, found 2"):
-        tracer.probabilities(random_sequences([3], [0], classes=2))
+    for classes, found in ((("a", "b"), "2, a, b"), (("b", "a", "c"), "3, b, a, c")):
+        with pytest.raises(ValueError, match=f"the 3 classes a, b, c of the tracer .* found {found}"):
+            tracer.probabilities(replace(answers, classes=classes))
     with pytest.raises(ValueError, match="sequences: expected features of width 4, found 5"):
         tracer.probabilities(random_sequences([3], [0], dimension=5))

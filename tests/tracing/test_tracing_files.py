@@ -147,6 +147,18 @@ def test_the_order_of_the_classes_is_told(write: Callable[[list[dict[str, Any]]]
             data.validate(path, classes=bad)
 
 
+@pytest.mark.parametrize("suffix", data.SUFFIXES)
+def test_true_probabilities_go_with_their_classes(suffix: str, tmp_path: Path) -> None:
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    made = everything(0)
+    path = data.save(made, tmp_path / f"a{suffix}")
+    turned = data.load(path, classes=made.classes[::-1])
+    assert turned.truth is not None
+    np.testing.assert_array_equal(turned.truth, made.truth[:, ::-1])
+    np.testing.assert_array_equal(turned.rankings, 3 - made.rankings)
+
+
 def edited(row: int, **values: Any) -> list[dict[str, Any]]:
     """Rows one of which says something else."""
     content = ranked()
@@ -442,6 +454,16 @@ def test_headers_are_checked(tmp_path: Path) -> None:
             data.load(path)
 
 
+@pytest.mark.parametrize("header", [b"5", b"[]", b"null", b"{", b"\xff"])
+def test_a_header_of_parquet_that_is_none_is_refused(header: bytes, tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.Table.from_pylist(rows()).replace_schema_metadata({b"diptych.tracing": header})
+    parquet.write_table(table, tmp_path / "p.parquet")
+    with pytest.raises(ValueError, match=r"p\.parquet: header: (expected a header of names|not JSON)"):
+        data.load(tmp_path / "p.parquet")
+
+
 def test_images_are_looked_for(write: Callable[[list[dict[str, Any]]], Path], tmp_path: Path) -> None:
     path = write(rows())
     folder = tmp_path / "images"
@@ -451,6 +473,11 @@ def test_images_are_looked_for(write: Callable[[list[dict[str, Any]]], Path], tm
     assert data.validate(path) == [f"{place(path, 1)}: image: {folder / 'b1.png'}: no such file"]
     (folder / "m1.png").unlink()
     assert data.validate(path) == [f"{place(path, 1)}: image: {folder / 'b1.png'}: no such file (and 1 more)"]
+    content = rows()
+    content[0]["image"] = name = "x" * 300
+    told = f"{place(path, 0)}: image: {folder / name}: no such file (and 2 more)"
+    assert data.validate(write(content)) == [told]
+    write(rows())
     for name in ("b1.png", "m1.png"):
         Image.new("RGB", (2, 2)).save(folder / name)
     assert data.load(path).folder == folder

@@ -20,12 +20,14 @@ TINY: dict[str, Any] = {"models": ("static", "gt_label"), "n_learners": 8, "epoc
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> TracingStudy:
     out = tmp_path_factory.mktemp("study") / "study"
-    return reproduce(out, kinds=("static", "exemplar"), tables=("models",), seeds=2, **TINY)
+    # A kind that is named twice is one kind.
+    return reproduce(out, kinds=("static", "exemplar", "static"), tables=("models",), seeds=2, **TINY)
 
 
 def test_every_model_is_scored_on_whom_it_never_saw(made: TracingStudy) -> None:
     assert made.sets == ("static", "exemplar")
     assert made.models("exemplar") == (ORACLE, "static", "gt_label")
+    assert len(made.rows) == 2 * 2 * 3 * 2
     learners = simulate("exemplar", n_learners=8, seed=1)
     shown = learners.of(split(learners, 1).test)
     tracer = Tracer.load(made.folder / "exemplar-1" / "static" / "tracer.safetensors")
@@ -86,6 +88,10 @@ def test_given_learners_are_split_anew_and_varied(tmp_path: Path) -> None:
         ({"kinds": "static"}, "kinds: expected some of static, prototype"),
         ({"models": ()}, "models: expected some of gt_label"),
         ({"tables": ("all",)}, "tables: expected one of"),
+        (
+            {"kinds": ("static",), "tables": ("inputs",)},
+            "tables: expected 'models' for static learners",
+        ),
         ({"seeds": 0}, "seeds: expected"),
         ({"n_learners": 0}, "n_learners: expected"),
         ({"workers": 0}, "workers: expected"),

@@ -100,6 +100,12 @@ def test_learners_that_a_tracer_was_trained_with_are_left_out() -> None:
     assert evaluate(tracer, sequences, seen=True)["learners"].tolist() == [4, 4]
     # The same names, with other answers, are others.
     assert not tracer.seen(random_sequences([4, 3, 5, 2], [2, 2, 2, 2], seed=1)).any()
+    # Who has answered more since is known all the same.
+    longer = random_sequences([4, 3, 5, 2], [4, 4, 4, 4])
+    kept = np.flatnonzero(longer.step < sequences.lengths[longer.learner])
+    for name in ("item", "response", "test"):
+        getattr(longer, name)[kept] = getattr(sequences, name)
+    assert tracer.seen(longer).tolist() == [True, False, True, False]
     with pytest.raises(ValueError, match="expected learners that the tracer has not seen, found none among"):
         evaluate(tracer, sequences.of(np.array([0, 2])))
 

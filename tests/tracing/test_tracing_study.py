@@ -33,6 +33,13 @@ def test_models_are_compared_in_pairs() -> None:
     assert study().shares("gradient", "fast_weight", "test") == pytest.approx([0.625] * 3)
 
 
+def test_where_there_is_no_gap_no_share_is_told() -> None:
+    level = study({"static": 0.5, "fast_weight": 0.5, ORACLE: 0.5}, ("gradient",))
+    assert level.shares("gradient", "fast_weight", "train") == []
+    assert level.frame().share.isna().all()
+    assert not any(each.holds for each in claims(level) if "share of the gap" in each.claim)
+
+
 def test_the_frame_has_means_over_seeds() -> None:
     made = study()
     frame = made.frame()

@@ -16,7 +16,7 @@ from diptych.tracing.models import MODELS, Static, step_by_step
 from diptych.tracing.schedule import Schedule
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.simulate import simulate
-from diptych.tracing.splits import split
+from diptych.tracing.splits import Split, split
 from diptych.tracing.tracer import Tracer
 from diptych.tracing.train import fit
 from diptych.tracing.training import TracingTask, loss_of
@@ -261,6 +261,11 @@ def test_lightning_says_nothing_and_a_bar_is_shown(
     assert "ETA" in told
 
 
+def own(*parts: list[Any]) -> Split:
+    """A split as somebody makes it by hand."""
+    return Split(*map(np.array, parts))
+
+
 @pytest.mark.parametrize(
     ("changed", "kind", "message"),
     [
@@ -273,6 +278,10 @@ def test_lightning_says_nothing_and_a_bar_is_shown(
         ({"extractor_rate": 0.0}, ValueError, "extractor_rate: expected a number above 0"),
         ({"seed": -1}, ValueError, "seed: expected 0 to"),
         ({"split": -1}, ValueError, "number: expected 0 to"),
+        ({"split": own([0, 1], [], [2])}, ValueError, "split: expected learners in validation, found shape"),
+        ({"split": own([0, 1], [12], [])}, ValueError, "split: expected learners 0 to 11, found 0 to 12"),
+        ({"split": own([0, 1], [2], [1])}, ValueError, "split: expected each learner once, found one in two"),
+        ({"split": own([0, 1], [2.5], [])}, TypeError, "split: expected whole numbers in validation, found"),
         ({"device": "abacus"}, ValueError, "device: expected one of None, 'cpu', 'cuda'"),
         ({"extractor": "alexnet"}, ValueError, "extractor: expected one of"),
         ({"resume": True}, ValueError, "resume: expected out beside it"),
@@ -286,6 +295,12 @@ def test_bad_arguments_are_refused(
 ) -> None:
     with pytest.raises(kind, match=message):
         fit(answers, **{**SMALL, **changed})
+
+
+def test_a_split_of_lists_is_one_of_arrays(answers: Sequences) -> None:
+    parts = [0, 1], [2], []
+    listed, arrays = (fit(answers, **SMALL, split=each) for each in (Split(*parts), own(*parts)))
+    assert listed.history == arrays.history
 
 
 def test_too_few_learners_are_refused(answers: Sequences) -> None:

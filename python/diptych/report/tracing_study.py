@@ -129,11 +129,12 @@ def _render(
 def _finding(study: TracingStudy, found: tuple[Claim, ...], holding: int) -> list[str]:
     """The best model of each kind of learners, then how many claims hold."""
     sentences = []
-    phase = "test" if any(row.phase == "test" for row in study.rows) else "train"
     frame = study.frame()
-    models = frame[(frame.phase == phase) & (frame.model != ORACLE)]
+    models = frame[frame.model != ORACLE]
     for learners in study.sets:
-        best = models[models.learners == learners].sort_values("micro_ap").iloc[-1]
+        own = models[models.learners == learners]
+        phase = "test" if (own.phase == "test").any() else "train"
+        best = own[own.phase == phase].sort_values("micro_ap").iloc[-1]
         share = "" if isnan(best.share) else f", {words.percent(best.share)} of the gap"
         who = learners[:1].upper() + learners[1:]
         sentences.append(

@@ -78,7 +78,11 @@ def pad(sequences: Sequences) -> Padded:
 
     Complexity:
         About 26 bytes for each of B * T steps.
+
+    Raises:
+        ValueError: A learner's steps do not stand together, or its training not before its test.
     """
+    _check_order(sequences)
     shape = len(sequences), int(sequences.lengths.max(initial=0))
     place = sequences.learner, sequences.step
 
@@ -96,3 +100,13 @@ def pad(sequences: Sequences) -> Padded:
         laid(np.ones(len(sequences.learner), bool)),
         None if seconds is None else laid(np.nan_to_num(seconds, nan=0.0).astype(np.float32)),
     )
+
+
+def _check_order(sequences: Sequences) -> None:
+    """Demand what :class:`Sequences` says of the order of its rows, without which steps would be lost."""
+    learner, test = sequences.learner, sequences.test
+    apart = learner[1:] < learner[:-1]
+    late = (learner[1:] == learner[:-1]) & test[:-1] & ~test[1:]
+    for bad, wanted in ((apart, "learners in order"), (late, "a learner's training before its test")):
+        if bad.any():
+            raise ValueError(f"sequences: expected {wanted}, found another order in row {bad.argmax() + 1}")

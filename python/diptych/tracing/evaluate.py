@@ -76,7 +76,7 @@ def carelessness(
     Args:
         tracer: The tracer.
         sequences: Of learners, seen by the tracer or not.
-        after: Numbers of first answers, from 1, each ascending.
+        after: Numbers of first answers, each at least 1.
         progress: Show a bar on stderr while images are read.
 
     Returns:

@@ -1,9 +1,12 @@
 """Which answers something was made from: digests of sequences and of learners."""
 
 import hashlib
+from collections.abc import Collection, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from diptych.tracing.sequences import Sequences
 
@@ -31,15 +34,32 @@ def of_learners(sequences: Sequences) -> list[str]:
 
     Learners of the same name who answered otherwise are others.
     """
-    ends = np.cumsum(sequences.lengths)
-    digests = []
-    for name, first, last in zip(sequences.learners, ends - sequences.lengths, ends, strict=True):
+    return [each[-1] for each in _on_the_way(sequences)]
+
+
+def begun_as(sequences: Sequences, digests: Collection[str]) -> NDArray[np.bool_]:
+    """(L,) which learners have one of the digests of :func:`of_learners`, now or after one of their steps.
+
+    So somebody who has answered more since is the same one.
+
+    Complexity:
+        O(n) digests for n steps.
+    """
+    known = set(digests)
+    return np.array([not known.isdisjoint(each) for each in _on_the_way(sequences)], bool)
+
+
+def _on_the_way(sequences: Sequences) -> Iterator[list[str]]:
+    """Of each learner the digests after each step; of one without steps that of its name."""
+    columns = (sequences.item.tolist(), sequences.response.tolist(), sequences.test.tolist())
+    steps = zip(*columns, strict=True)
+    for name, length in zip(sequences.learners, sequences.lengths.tolist(), strict=True):
         said = hashlib.blake2b(repr(name).encode(), digest_size=_BYTES)
-        said.update(repr([sequences.items[each] for each in sequences.item[first:last]]).encode())
-        _add(said, "response", sequences.response[first:last])
-        _add(said, "test", sequences.test[first:last])
-        digests.append(said.hexdigest())
-    return digests
+        digests = [] if length else [said.hexdigest()]
+        for item, response, test in islice(steps, length):
+            said.update(repr((sequences.items[item], response, test)).encode())
+            digests.append(said.hexdigest())
+        yield digests
 
 
 def _add(said: Any, name: str, array: Any) -> None:

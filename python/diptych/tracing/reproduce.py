@@ -109,6 +109,8 @@ def reproduce(
     require("lightning", "tracing")
     _check(answers, kinds, models, tables, seeds, n_learners, workers)
     folder, given = Path(out), dict(answers or {})
+    # Nothing is trained twice.
+    kinds = tuple(dict.fromkeys(kinds))
     check_folder(folder, resume, kind=KIND, finished=CLAIMS, again="--resume", beside="")
     job = {
         "learners": {name: fingerprint(each) for name, each in given.items()} or list(kinds),
@@ -157,6 +159,11 @@ def _check(
             _checks.one_of(name, each, tuple(known))
     for name, number in (("seeds", seeds), ("n_learners", n_learners), ("workers", workers)):
         _checks.integer(name, number, 1)
+    if not answers and "models" not in tables and _VARIED not in kinds:
+        raise ValueError(
+            f"tables: expected 'models' for {', '.join(kinds)} learners, whose models are not varied, "
+            f"found {', '.join(tables)}"
+        )
     if answers is not None and not answers:
         raise ValueError("answers: expected sets of learners by name, found none")
     for name in answers or ():

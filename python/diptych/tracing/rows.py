@@ -108,6 +108,8 @@ def header_of(said: Any, where: str) -> Header:
     Raises:
         ValueError: Unknown keys, another format, or other types; the message names ``where``.
     """
+    if not isinstance(said, dict):
+        raise ValueError(f"{where}: expected a header of names and values, found {said!r:.80}")
     unknown = [key for key in said if key not in ("format", "classes", "images", "about")]
     if unknown:
         raise ValueError(
@@ -162,7 +164,7 @@ def sequences_of(rows: Rows, classes: Sequence[str], folder: Path | None) -> Seq
     Learners keep the order in which they first come. Images are in the order of the header, those that it
     does not have after them in natural order of their names.
     """
-    number, order = class_numbers(rows, classes), in_order(rows)
+    number, order, own = class_numbers(rows, classes), in_order(rows), classes_of(rows, None)
     listed = rows.header.images or {}
     shown = sorted((name for name in rows.image.names if name not in listed), key=natural_key)
     items = [*listed, *shown]
@@ -182,7 +184,10 @@ def sequences_of(rows: Rows, classes: Sequence[str], folder: Path | None) -> Seq
         test=np.array([name == "test" for name in rows.phase.names])[rows.phase.codes][order],
         rankings=None if rows.ranking is None else number[rows.ranking][order],
         seconds=None if rows.seconds is None else rows.seconds[order].astype(np.float32),
-        truth=None if rows.truth is None else rows.truth[order],
+        # Probabilities stand in the order that the file itself has its classes in.
+        truth=None
+        if rows.truth is None
+        else rows.truth[order].take([own.index(name) for name in classes], 1),
         folder=folder,
         about=dict(rows.header.about),
     )

@@ -62,6 +62,36 @@ def split(learners: Sequences | int, number: int = 0, seed: int = 0) -> Split:
     return Split(*(np.sort(part) for part in np.split(order, ends)))
 
 
+def checked_split(parts: Split, learners: int) -> Split:
+    """Demand a split of one's own that a model can be trained with.
+
+    Args:
+        parts: The split; nobody need be left for the test.
+        learners: How many there are.
+
+    Returns:
+        The same in int64.
+
+    Raises:
+        ValueError: Nobody to learn from or to stop by, a number that no learner has, or one that comes twice.
+        TypeError: No whole numbers.
+    """
+    for name, part in parts._asdict().items():
+        numbers_of = np.asarray(part)
+        if numbers_of.ndim != 1 or (len(numbers_of) == 0 and name != "test"):
+            raise ValueError(f"split: expected learners in {name}, found shape {numbers_of.shape}")
+        if len(numbers_of) and numbers_of.dtype.kind not in "iu":
+            raise TypeError(f"split: expected whole numbers in {name}, found {numbers_of.dtype}")
+    whole = Split(*(np.asarray(part, np.int64) for part in parts))
+    everybody = np.concatenate(whole)
+    if everybody.min() < 0 or everybody.max() >= learners:
+        found = f"{everybody.min()} to {everybody.max()}"
+        raise ValueError(f"split: expected learners 0 to {learners - 1}, found {found}")
+    if len(np.unique(everybody)) < len(everybody):
+        raise ValueError("split: expected each learner once, found one in two parts or twice in one")
+    return whole
+
+
 def splits(learners: Sequences | int, n: int = SPLITS, seed: int = 0) -> tuple[Split, ...]:
     """The first n splits of :func:`split`.
 

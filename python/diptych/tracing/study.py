@@ -139,9 +139,10 @@ class TracingStudy:
         return interval([own[seed] - theirs[seed] for seed in own if seed in theirs])
 
     def shares(self, learners: str, model: str, phase: str) -> list[float]:
-        """How much of the gap from static to oracle a model closes, a number for each seed."""
+        """How much of the gap from static to oracle a model closes, a number for each seed that has a gap."""
         own, low, high = (self.micro_ap(learners, each, phase) for each in (model, STATIC, ORACLE))
-        return [(own[s] - low[s]) / (high[s] - low[s]) for s in own if s in low and s in high]
+        apart = [seed for seed in own if seed in low and seed in high and high[seed] > low[seed]]
+        return [(own[seed] - low[seed]) / (high[seed] - low[seed]) for seed in apart]
 
     def frame(self, table: str | None = None) -> "pandas.DataFrame":
         """Means over the seeds.

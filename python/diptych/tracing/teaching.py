@@ -186,10 +186,7 @@ def _school(
         saved = sequences.about["laws"].items()
         said: dict[str, Any] = {name: tuple(law) if isinstance(law, list) else law for name, law in saved}
         laws = Laws(**said)
-    if len(sequences.classes) != len(tracer.classes):
-        raise ValueError(
-            f"sequences: expected the tracer's {len(tracer.classes)} classes, found {len(sequences.classes)}"
-        )
+    tracer.check_classes(sequences)
     if sequences.features is None:
         raise ValueError("sequences: expected known features, which simulated learners see, found none")
     embedded = tracer.extractor.embed(inputs_of(sequences, tracer.extractor, progress))

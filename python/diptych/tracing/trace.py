@@ -12,7 +12,7 @@ from diptych.ops import _checks
 from diptych.tracing.batches import pad
 from diptych.tracing.extractor import inputs_of
 from diptych.tracing.models import TracingModel
-from diptych.tracing.results import Paths, TracingResult, without_images
+from diptych.tracing.results import ORACLE, Paths, TracingResult, without_images
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.tracer import Tracer
 
@@ -44,12 +44,14 @@ def trace(
         and states of h numbers L T (2 h + C (d + 1)) numbers are kept.
 
     Raises:
-        ValueError: No tracers, ``follow`` none of their names or without states, other classes, images that a
-            tracer cannot take, no learner that is new to all tracers.
+        ValueError: No tracers, or one called ``"oracle"``; ``follow`` none of their names or without states,
+            other classes, images that a tracer cannot take, no learner that is new to all tracers.
     """
     named = {tracers.name: tracers} if isinstance(tracers, Tracer) else dict(tracers)
     if not named:
         raise ValueError("tracers: expected one or more, found none")
+    if ORACLE in named:
+        raise ValueError(f"tracers: expected other names than {ORACLE!r}, that of the true probabilities")
     if follow is not None:
         _checks.one_of("follow", follow, tuple(named))
     shown, known = sequences, np.logical_or.reduce([each.seen(sequences) for each in named.values()])

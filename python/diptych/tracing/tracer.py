@@ -18,7 +18,7 @@ from diptych._text import some
 from diptych.ops import _checks
 from diptych.tracing.batches import pad
 from diptych.tracing.extractor import Extractor, ResNet18, inputs_of, made, resized
-from diptych.tracing.fingerprint import of_learners
+from diptych.tracing.fingerprint import begun_as
 from diptych.tracing.models import MODELS, State, Step, TracingModel
 from diptych.tracing.schedule import Epoch
 from diptych.tracing.sequences import Sequences
@@ -202,11 +202,7 @@ class Tracer:
         Raises:
             ValueError: Other classes, or images that the tracer cannot take.
         """
-        if len(sequences.classes) != len(self.classes):
-            raise ValueError(
-                f"sequences: expected the {len(self.classes)} classes {some(list(self.classes))}, "
-                f"found {len(sequences.classes)}"
-            )
+        self.check_classes(sequences)
         features = self.extractor.embed(inputs_of(sequences, self.extractor, progress))
         padded, found = pad(sequences), []
         for learners in torch.arange(len(padded)).split(_AT_ONCE):
@@ -214,10 +210,22 @@ class Tracer:
             found.append(self.model(part.batch(features))[part.shown])
         return torch.cat(found).exp().numpy()
 
+    def check_classes(self, sequences: Sequences) -> None:
+        """Demand sequences of the classes that the tracer knows, by name and in their order.
+
+        Raises:
+            ValueError: Others, or in another order, in which a class's number would mean another one.
+        """
+        if tuple(sequences.classes) != tuple(self.classes):
+            raise ValueError(
+                f"sequences: expected the {len(self.classes)} classes {some(self.classes)} of the tracer in "
+                f"this order, found {len(sequences.classes)}, {some(sequences.classes)}; "
+                "tracing.load(..., classes=tracer.classes) puts them in order"
+            )
+
     def seen(self, sequences: Sequences) -> NDArray[np.bool_]:
-        """(L,) which learners of sequences it was trained or selected with."""
-        known = set(self.about.get("learners", ()))
-        return np.array([each in known for each in of_learners(sequences)], bool)
+        """(L,) which learners it was trained or selected with, be it that they have answered more since."""
+        return begun_as(sequences, self.about.get("learners", ()))
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write weights and description to a .safetensors file, whole or not at all; not who is followed."""
@@ -317,6 +325,8 @@ class Tracer:
         width = self.extractor.dimension
         if features.ndim != 2 or features.shape[1] != width:
             raise ValueError(f"images: expected features (m, {width}), found shape {tuple(features.shape)}")
+        # One of them, and a learner's state would never be a number again.
+        _checks.finite("images", features)
         return features.float()
 
     def _answers(self, who: str, features: torch.Tensor, labels: torch.Tensor) -> NDArray[np.float32]:

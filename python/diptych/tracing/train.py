@@ -15,7 +15,7 @@ from diptych.tracing.fingerprint import fingerprint, of_learners
 from diptych.tracing.models import MODELS
 from diptych.tracing.schedule import Epoch, Schedule
 from diptych.tracing.sequences import Sequences
-from diptych.tracing.splits import Split
+from diptych.tracing.splits import Split, checked_split
 from diptych.tracing.splits import split as divide
 from diptych.tracing.tracer import Tracer
 
@@ -121,7 +121,7 @@ def fit(
     if learning_rate is None:
         learning_rate = MODELS[model].learning_rate
     schedule = Schedule(epochs, batch_size, learning_rate, extractor_rate, patience, seed)
-    parts = split if isinstance(split, Split) else divide(sequences, split)
+    parts = checked_split(split, len(sequences)) if isinstance(split, Split) else divide(sequences, split)
     from diptych.tracing.training import Plan
 
     plan = Plan(schedule, parts, device or ("auto" if network else "cpu"), progress)

@@ -1,6 +1,7 @@
 """What is wrong with answers that were read from a file, with the row that shows it."""
 
 from collections.abc import Callable, Iterator, Sequence
+from os.path import isfile
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -230,7 +231,7 @@ def _files(rows: Rows, folder: Path) -> Iterator[str]:
     outside = [image for image, name in enumerate(names) if _leaves(name)]
     yield from fault(outside, lambda name: f"expected a path inside {folder}, found {name!r}")
     inside = sorted(set(range(len(names))) - set(outside))
-    absent = [image for image in inside if not (folder / names[image]).is_file()]
+    absent = [image for image in inside if not isfile(folder / names[image])]
     yield from fault(absent, lambda name: f"{folder / name}: no such file")
 
 

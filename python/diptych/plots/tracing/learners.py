@@ -1,6 +1,7 @@
 """Average precision learner by learner: a model against the static one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -38,17 +39,12 @@ def figure(result: TracingResult, models: Sequence[str] | None = None) -> Figure
             low, high = _ends(np.concatenate([static, own]))
             ax.plot([low, high], [low, high], color=REST_COLOR, linewidth=0.8, zorder=1)
             ax.scatter(static, own, s=12, color=looks[name]["color"], alpha=0.6, linewidths=0, zorder=2)
-            wins, mean = np.nanmean(own > static), np.nanmean(own - static)
-            ax.text(
-                0.97,
-                0.03,
-                f"better for {100 * wins:.0f} %\nmean {mean:+.3f}",
-                transform=ax.transAxes,
-                ha="right",
-                va="bottom",
-                fontsize=7.5,
-                color=INK,
-            )
+            # Who gave no answer in the phase neither gains nor loses.
+            gains = (own - static)[np.isfinite(own - static)]
+            if len(gains):
+                told = f"better for {100 * (gains > 0).mean():.0f} %\nmean {gains.mean():+.3f}"
+                at: dict[str, Any] = {"transform": ax.transAxes, "ha": "right", "va": "bottom"}
+                ax.text(0.97, 0.03, told, fontsize=7.5, color=INK, **at)
             ax.set(xlim=(low, high), ylim=(low, high))
             ax.set_aspect("equal")
             title = short(name) if phase == "train" else ""

@@ -39,12 +39,17 @@ def figure(study: TracingStudy, table: str = "models") -> Figure:
     drawn = blank(1.3 + len(sets) * (WIDE - 1.0), len(phases) * high)
     grid = drawn.subplots(len(phases), len(sets), squeeze=False, sharex=False)
     for row, phase in zip(grid, phases, strict=True):
+        named: tuple[str, ...] = ()
         for ax, learners in zip(row, sets, strict=True):
+            if not study.micro_ap(learners, of_each[learners][0], phase):
+                absent(ax, "no answers in tests" if phase == "test" else "no answers in training")
+                continue
             _panel(ax, study, learners, of_each[learners], phase)
             below = "Micro average precision" if phase == phases[-1] else ""
             prepare(ax, below, "", f"{short(learners)} learners, {_WORDS[phase]}")
-            if ax is not row[0] and of_each[learners] == of_each[sets[0]]:
+            if of_each[learners] == named:
                 ax.set_yticklabels([])
+            named = named or of_each[learners]
     return drawn
 
 

@@ -17,6 +17,8 @@ from diptych.tracing.models.model import Batch, Step, TracingModel
 
 # Images of a learner that are answered at once.
 _AT_ONCE = 4096
+# By which beliefs are told, if they tell of few classes.
+_POINTS = 32
 
 
 class Traced(NamedTuple):
@@ -57,7 +59,8 @@ class FastWeight(TracingModel):
         dimension: d, width of the features.
         rank: r, the most that is seen of an image: where d is larger, A maps it to so many numbers.
         hypotheses: How many of each kind, in the order of ``KINDS``; they differ in their traits.
-        points: By which distributions of what a learner would answer are told, even, at least 2 C.
+        points: By which distributions of what a learner would answer are told, even, at least 2 C; by default
+            32, of more than 16 classes 2 C.
 
     Complexity:
         A step takes O(K C² r² + K points C²) for each learner, as much memory while it is trained, and O(K t
@@ -82,12 +85,13 @@ class FastWeight(TracingModel):
         *,
         rank: int = 16,
         hypotheses: Sequence[int] = (4, 2, 3, 4),
-        points: int = 32,
+        points: int | None = None,
     ) -> None:
         super().__init__()
         _checks.integer("classes", classes, 2)
         for name, value in {"dimension": dimension, "rank": rank}.items():
             _checks.integer(name, value, 1)
+        points = max(_POINTS, 2 * classes) if points is None else points
         _checks.integer("points", points, 2 * classes)
         if points % 2:
             raise ValueError(f"points: expected an even number, found {points}")
