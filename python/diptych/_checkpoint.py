@@ -17,6 +17,8 @@ from diptych._files import atomic_path
 
 #: The file that says what a folder's job is.
 JOB = "job.json"
+# Of which a part of a job is made that need not be made again.
+_FINISHED = ("*.safetensors", "*.ckpt", f"*/**/{JOB}")
 
 
 class JobFolder:
@@ -161,13 +163,14 @@ def check_folder(folder: Path, resume: bool, *, kind: str, finished: str, again:
 def unless_refused(folder: Path) -> Iterator[None]:
     """Take the description of a job that begins here away again when what it asks for cannot be.
 
-    So the folder is left to another try, unless a part is finished there, which is not thrown away.
+    So the folder is left to another try, unless a part is finished there, which is not thrown away: an
+    array file, the state of a training, or a job in a folder below.
     """
     began = (folder / JOB).is_file()
     try:
         yield
     except (TypeError, ValueError):
-        if not began and not any(folder.glob("*.safetensors")):
+        if not began and not any(any(folder.glob(each)) for each in _FINISHED):
             (folder / JOB).unlink(missing_ok=True)
         raise
 

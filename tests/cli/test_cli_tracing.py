@@ -134,6 +134,23 @@ def test_tracers_are_compared(
     assert pages[1][2]["overwrite"]
 
 
+def test_classes_are_in_the_tracers_order(
+    folder: Path,
+    tmp_path: Path,
+    pages: list[tuple[TracingResult, Path, dict[str, Any]]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answers = tracing.load(folder / "answers.jsonl")
+    turned = tracing.load(folder / "answers.jsonl", classes=answers.classes[::-1])
+    tracing.save(turned, tmp_path / "answers.jsonl")
+    asked = "--tracer", folder / "first", "--out", tmp_path / "page"
+    for file in (tmp_path / "answers.jsonl", folder / "answers.jsonl"):
+        assert diptych("tracing", "evaluate", file, *asked, monkeypatch=monkeypatch) == 0
+    (own, _, _), (other, _, _) = pages
+    assert own.frame().equals(other.frame())
+    assert own.answers.learners == other.answers.learners
+
+
 def test_a_page_is_written(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     page = tmp_path / "page"
     evaluate = "tracing", "evaluate", folder / "answers.jsonl", "--tracer", folder / "static", "--out", page

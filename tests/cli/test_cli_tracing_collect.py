@@ -68,6 +68,7 @@ def test_a_host_that_others_reach_is_warned_of(
     [
         ((), "--images: expected a folder of images, or --export, found neither"),
         (("--images", "{folder}", "--export", "a.jsonl"), "--export: expected no --images beside it"),
+        (("--export", "{tmp}/a.parquet"), "--export: expected a file ending in .jsonl, found"),
         (("--export", "{tmp}/a.jsonl", "--out", "{tmp}/none.sqlite"), "none.sqlite: no such file of answers"),
         (("--images", "{tmp}"), "no image in this folder"),
         (("--images", "{tmp}/missing"), "missing: no such folder of images"),

@@ -243,6 +243,22 @@ def test_an_answer_given_while_the_server_is_away_arrives_later(
     visit.context.close()
 
 
+def test_who_blocks_what_sites_store_can_take_part(browser: Any, served: Served) -> None:
+    visit = Visit(browser, served)
+    denied = "{get() { throw new DOMException('denied', 'SecurityError'); }}"
+    visit.context.add_init_script(f"Object.defineProperty(window, 'sessionStorage', {denied})")
+    visit.page.reload()
+    visit.ready()
+    visit.begin()
+    visit.press("3", "2")
+    visit.page.wait_for_timeout(GUARD)
+    visit.press("Enter")
+    visit.ready("feedback")
+    assert visit.answers()[0] == [2, 1, 0]
+    assert visit.errors == []
+    visit.context.close()
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Ranking, Pictures]:
     """Many classes, whose names would be a page's markup if they were not escaped."""

@@ -157,6 +157,8 @@ def test_true_probabilities_go_with_their_classes(suffix: str, tmp_path: Path) -
     assert turned.truth is not None
     np.testing.assert_array_equal(turned.truth, made.truth[:, ::-1])
     np.testing.assert_array_equal(turned.rankings, 3 - made.rankings)
+    told = "\n".join(data.validate(path, classes=(*made.classes[1:], "other")))
+    assert f"{path}: truth: expected it of the classes b, é, " in told
 
 
 def edited(row: int, **values: Any) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
 import csv
+import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from diptych.tracing.results import ORACLE
 from diptych.tracing.scores import score
 from diptych.tracing.study import TracingStudy
 from diptych.tracing.tracer import Tracer
+from diptych.tracing.train import fit
 
 TINY: dict[str, Any] = {"models": ("static", "gt_label"), "n_learners": 8, "epochs": 1, "progress": False}
 
@@ -81,6 +84,32 @@ def test_given_learners_are_split_anew_and_varied(tmp_path: Path) -> None:
         assert own.micro_ap == pytest.approx(other.micro_ap, abs=1e-4)
 
 
+def test_what_was_trained_outlives_what_is_refused_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Any] = {"kinds": ("static",), "tables": ("models",), "seeds": 1, **TINY}
+    trained = []
+
+    def refused(sequences: Sequences, model: str, *given: Any, **options: Any) -> Tracer:
+        if model == "gt_label":
+            raise ValueError("an image that cannot be read")
+        trained.append(model)
+        return fit(sequences, model, *given, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys.modules[reproduce.__module__], "fit", refused)
+        with pytest.raises(ValueError, match="an image that cannot be read"):
+            reproduce(tmp_path / "study", **asked)
+    assert trained == ["static"]
+    kept = tmp_path / "study" / "static-0" / "static" / "tracer.safetensors"
+    when = kept.stat().st_mtime_ns
+    assert reproduce(tmp_path / "study", resume=True, **asked).models("static") == (ORACLE, *TINY["models"])
+    assert kept.stat().st_mtime_ns == when
+
+
+FEW = simulate("gradient", n_learners=2, n_train=2, n_test=0, n_images=10)
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -95,6 +124,10 @@ def test_given_learners_are_split_anew_and_varied(tmp_path: Path) -> None:
         ({"seeds": 0}, "seeds: expected"),
         ({"n_learners": 0}, "n_learners: expected"),
         ({"workers": 0}, "workers: expected"),
+        ({"epochs": 0}, "epochs: expected"),
+        ({"device": "abacus"}, "device: expected"),
+        ({"answers": {"few": FEW}}, "expected a learner for each part of a split, few has 2"),
+        ({"answers": {"bare": replace(FEW, learners=("a", "b", "c"), features=None)}}, "bare has neither"),
         ({"answers": {}}, "answers: expected sets of learners by name, found none"),
         ({"answers": {"../up": None}}, "answers: expected names of letters"),
     ],

@@ -31,8 +31,12 @@ Tracers = Annotated[
 OneTracer = Annotated[Path, typer.Option("--tracer", help="Tracer, or the folder that fit wrote.")]
 
 
-def read_answers(file: Path, images: Path | None = None, features: Path | None = None) -> "Sequences":
+def read_answers(
+    file: Path, images: Path | None = None, features: Path | None = None, tracer: "Tracer | None" = None
+) -> "Sequences":
     """Answers from a file of them; a folder is taken for a set of the study.
+
+    The classes of a file are in the order in which a tracer that is given has them.
 
     Raises:
         ValueError: Images or features beside a folder, or what is wrong with either.
@@ -41,7 +45,8 @@ def read_answers(file: Path, images: Path | None = None, features: Path | None =
 
     check_beside(file, images, features)
     if not file.is_dir():
-        return load(file, images=images, features=features)
+        classes = None if tracer is None else tracer.classes
+        return load(file, images=images, features=features, classes=classes)
     answers = load_published(file)
     left = [f"{count} {why.replace('_', ' ')}" for why, count in answers.about.items() if type(count) is int]
     say(f"Sessions left out: {', '.join(left)}", stderr=True)

@@ -42,6 +42,8 @@ def collect(
     if export is not None:
         if images is not None:
             raise ValueError("--export: expected no --images beside it: it serves nothing")
+        if export.suffix != ".jsonl":
+            raise ValueError(f"--export: expected a file ending in .jsonl, found {export}")
         told = write(out, export)
         say(f"Answers: {told.steps}, learners: {told.learners}. Written to {export}")
         if told.left_out:

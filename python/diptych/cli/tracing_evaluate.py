@@ -53,7 +53,7 @@ def evaluate(
     from diptych import tracing
 
     named = read_tracers(tracers, name)
-    answers = read_answers(file, images, features)
+    answers = read_answers(file, images, features, next(iter(named.values())))
     result = tracing.trace(named, answers, follow=follow, seen=seen, progress=True)
     frame = result.frame()
     Console().print(_scores(frame))
@@ -87,7 +87,8 @@ def careless(
     from diptych._files import atomic_path
     from diptych.tracing.evaluate import AFTER
 
-    model, answers = read_tracer(tracer), read_answers(file, images, features)
+    model = read_tracer(tracer)
+    answers = read_answers(file, images, features, model)
     asked = tuple(sorted(set(after or AFTER)))
     found = tracing.carelessness(model, answers, asked, progress=True)
     if found.empty:

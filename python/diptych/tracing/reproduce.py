@@ -20,7 +20,7 @@ from diptych.tracing.results import ORACLE
 from diptych.tracing.scores import score
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.simulate import simulate
-from diptych.tracing.splits import SPLITS, split
+from diptych.tracing.splits import SPLITS, Split, split
 from diptych.tracing.study import PHASES, ClassRow, Row, TracingStudy
 from diptych.tracing.train import fit
 from diptych.tracing.variants import TABLES, Variant, variants
@@ -107,7 +107,11 @@ def reproduce(
             no plain file names, or ``out`` holds another study.
     """
     require("lightning", "tracing")
-    _check(answers, kinds, models, tables, seeds, n_learners, workers)
+    _check(kinds, models, tables, answers)
+    sizes = {"seeds": seeds, "n_learners": n_learners, "epochs": epochs, "workers": workers}
+    for name, number in sizes.items():
+        _checks.integer(name, number, 1)
+    _checks.one_of("device", device, (None, "cpu", "cuda"))
     folder, given = Path(out), dict(answers or {})
     # Nothing is trained twice.
     kinds = tuple(dict.fromkeys(kinds))
@@ -140,13 +144,10 @@ def reproduce(
 
 
 def _check(
-    answers: Mapping[str, Sequences] | None,
     kinds: Sequence[str],
     models: Sequence[str],
     tables: Sequence[str],
-    seeds: int,
-    n_learners: int,
-    workers: int,
+    answers: Mapping[str, Sequences] | None,
 ) -> None:
     for name, chosen, known in (
         ("kinds", kinds, KINDS),
@@ -157,8 +158,6 @@ def _check(
             raise ValueError(f"{name}: expected some of {', '.join(known)}, found {chosen!r}")
         for each in chosen:
             _checks.one_of(name, each, tuple(known))
-    for name, number in (("seeds", seeds), ("n_learners", n_learners), ("workers", workers)):
-        _checks.integer(name, number, 1)
     if not answers and "models" not in tables and _VARIED not in kinds:
         raise ValueError(
             f"tables: expected 'models' for {', '.join(kinds)} learners, whose models are not varied, "
@@ -166,9 +165,14 @@ def _check(
         )
     if answers is not None and not answers:
         raise ValueError("answers: expected sets of learners by name, found none")
-    for name in answers or ():
+    for name, each in (answers or {}).items():
         if not _PLAIN.fullmatch(name):
             raise ValueError(f"answers: expected names of letters, digits, '.', '_' and '-', found {name!r}")
+        # Before hours of training on other sets.
+        if len(each) < len(Split._fields):
+            raise ValueError(f"answers: expected a learner for each part of a split, {name} has {len(each)}")
+        if each.features is None and each.images is None and each.folder is None:
+            raise ValueError(f"answers: expected images or known features of them, {name} has neither")
 
 
 def _compared(models: Sequence[str], tables: Sequence[str], timed: bool, varied: bool) -> tuple[Variant, ...]:
@@ -211,7 +215,6 @@ def _numbered(number: int, run: _Run, given: Mapping[str, Sequences]) -> tuple[i
 
 def _trained(run: _Run, given: Mapping[str, Sequences]) -> Found:
     sequences = run.sequences(given)
-    run.folder.parent.mkdir(exist_ok=True)
     tracer = fit(
         sequences,
         run.variant.model,

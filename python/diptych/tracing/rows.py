@@ -164,7 +164,7 @@ def sequences_of(rows: Rows, classes: Sequence[str], folder: Path | None) -> Seq
     Learners keep the order in which they first come. Images are in the order of the header, those that it
     does not have after them in natural order of their names.
     """
-    number, order, own = class_numbers(rows, classes), in_order(rows), classes_of(rows, None)
+    number, order = class_numbers(rows, classes), in_order(rows)
     listed = rows.header.images or {}
     shown = sorted((name for name in rows.image.names if name not in listed), key=natural_key)
     items = [*listed, *shown]
@@ -184,10 +184,14 @@ def sequences_of(rows: Rows, classes: Sequence[str], folder: Path | None) -> Seq
         test=np.array([name == "test" for name in rows.phase.names])[rows.phase.codes][order],
         rankings=None if rows.ranking is None else number[rows.ranking][order],
         seconds=None if rows.seconds is None else rows.seconds[order].astype(np.float32),
-        # Probabilities stand in the order that the file itself has its classes in.
-        truth=None
-        if rows.truth is None
-        else rows.truth[order].take([own.index(name) for name in classes], 1),
+        truth=None if rows.truth is None else _probabilities(rows, classes)[order],
         folder=folder,
         about=dict(rows.header.about),
     )
+
+
+def _probabilities(rows: Rows, classes: Sequence[str]) -> NDArray[np.float64]:
+    """(n, C) in the order of the classes: a file has them in the order of its own."""
+    own = classes_of(rows, None)
+    assert rows.truth is not None
+    return rows.truth.take([own.index(name) for name in classes], 1)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diptych._text import some
-from diptych.tracing.rows import PHASES, RANKED, Rows, class_numbers, in_order
+from diptych.tracing.rows import PHASES, RANKED, Rows, class_numbers, classes_of, in_order
 
 # Of the sum of a row's probabilities, which may have been written with as few as six digits, of up to a
 # hundred classes.
@@ -205,6 +205,9 @@ def _truth(rows: Rows, classes: Sequence[str]) -> Iterator[str]:
         wanted = f"{len(classes)} numbers, one per class"
         yield f"{rows.source}: truth: expected {wanted}, found {truth.shape[1]}"
         return
+    own = classes_of(rows, None)
+    if set(own) != set(classes):
+        yield f"{rows.source}: truth: expected it of the classes {some(classes)}, found it of {some(own)}"
     # NaN fails both comparisons.
     fair = (truth >= 0).all(1) & (np.abs(truth.sum(1) - 1) <= _SUM_TOLERANCE)
     yield from _fault(

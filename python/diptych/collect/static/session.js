@@ -34,6 +34,15 @@ function complain(text) {
   find("trouble").hidden = text === null;
 }
 
+// Who blocks what sites store goes without: an answer is then lost if the page is left before it was sent.
+function stored(use) {
+  try {
+    return use(sessionStorage);
+  } catch {
+    return null;
+  }
+}
+
 // Posts until the server has answered; null where it knows better (a step that has another answer).
 async function post(path, body) {
   for (;;) {
@@ -212,7 +221,7 @@ async function advance(seen) {
 // An answer stays with the browser until the server has judged it: a reload in between sends it again, and a
 // server that does not know the learner, for it was started with another file, is not the judge.
 async function deliver(sent) {
-  sessionStorage.setItem(PENDING, JSON.stringify(sent));
+  stored((storage) => storage.setItem(PENDING, JSON.stringify(sent)));
   let kept = null;
   try {
     kept = await post("answer", sent);
@@ -220,7 +229,7 @@ async function deliver(sent) {
     if (error.status !== 422) throw error;
     console.error(error.message);
   }
-  sessionStorage.removeItem(PENDING);
+  stored((storage) => storage.removeItem(PENDING));
   await advance();
   if (kept === null) complain("This answer was not taken: another had come before, which is kept.");
 }
@@ -266,5 +275,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-const pending = sessionStorage.getItem(PENDING);
+const pending = stored((storage) => storage.getItem(PENDING));
 (pending ? deliver(JSON.parse(pending)) : advance()).catch(fail);
