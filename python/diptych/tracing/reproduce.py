@@ -165,13 +165,13 @@ def _check(
         )
     if answers is not None and not answers:
         raise ValueError("answers: expected sets of learners by name, found none")
-    for name, each in (answers or {}).items():
+    for name, people in (answers or {}).items():
         if not _PLAIN.fullmatch(name):
             raise ValueError(f"answers: expected names of letters, digits, '.', '_' and '-', found {name!r}")
         # Before hours of training on other sets.
-        if len(each) < len(Split._fields):
-            raise ValueError(f"answers: expected a learner for each part of a split, {name} has {len(each)}")
-        if each.features is None and each.images is None and each.folder is None:
+        if len(people) < len(Split._fields):
+            raise ValueError(f"answers: expected a learner for each part of a split, {name} has {len(people)}")
+        if people.features is None and people.images is None and people.folder is None:
             raise ValueError(f"answers: expected images or known features of them, {name} has neither")
 
 
