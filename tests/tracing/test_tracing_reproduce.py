@@ -126,7 +126,7 @@ FEW = simulate("gradient", n_learners=2, n_train=2, n_test=0, n_images=10)
         ({"workers": 0}, "workers: expected"),
         ({"epochs": 0}, "epochs: expected"),
         ({"device": "abacus"}, "device: expected"),
-        ({"answers": {"few": FEW}}, "expected a learner for each part of a split, few has 2"),
+        ({"answers": {"few": FEW}}, "expected a learner for each part of a split, few: 2"),
         ({"answers": {"bare": replace(FEW, learners=("a", "b", "c"), features=None)}}, "bare has neither"),
         ({"answers": {}}, "answers: expected sets of learners by name, found none"),
         ({"answers": {"../up": None}}, "answers: expected names of letters"),

@@ -170,7 +170,7 @@ def _check(
             raise ValueError(f"answers: expected names of letters, digits, '.', '_' and '-', found {name!r}")
         # Before hours of training on other sets.
         if len(people) < len(Split._fields):
-            raise ValueError(f"answers: expected a learner for each part of a split, {name} has {len(people)}")
+            raise ValueError(f"answers: expected a learner for each part of a split, {name}: {len(people)}")
         if people.features is None and people.images is None and people.folder is None:
             raise ValueError(f"answers: expected images or known features of them, {name} has neither")
 
