@@ -30,14 +30,31 @@ def test_models_are_compared_in_pairs() -> None:
     """What all models of a seed have in common does not widen the interval of their difference."""
     found = study().above("gradient", "fast_weight", "static", "train")
     np.testing.assert_allclose(found, [0.25] * 3, atol=1e-12)
-    assert study().shares("gradient", "fast_weight", "test") == pytest.approx([0.625] * 3)
+    share, spread = study().share("gradient", "fast_weight", "test")
+    np.testing.assert_allclose((*share, spread), (0.625, 0.625, 0.625, 0), atol=1e-12)
 
 
 def test_where_there_is_no_gap_no_share_is_told() -> None:
     level = study({"static": 0.5, "fast_weight": 0.5, ORACLE: 0.5}, ("gradient",))
-    assert level.shares("gradient", "fast_weight", "train") == []
+    share, spread = level.share("gradient", "fast_weight", "train")
+    assert np.isnan([*share, spread]).all()
     assert level.frame().share.isna().all()
     assert not any(each.holds for each in claims(level) if "share of the gap" in each.claim)
+
+
+def test_a_seed_without_a_gap_does_not_rule_the_share() -> None:
+    """Gaps of 0.4, 0.4 and 0.001: the ratios of the seeds are 0.5, 0.5 and -20, the share 0.475."""
+    rows = []
+    for row in study(kinds=("gradient",)).rows:
+        low, high = 0.4, (0.8, 0.8, 0.401)[row.seed]
+        ap = {"static": low, ORACLE: high, "dkt": (0.6, 0.6, 0.38)[row.seed]}.get(row.model, row.micro_ap)
+        rows.append(replace(row, micro_ap=ap))
+    share, spread = replace(study(), rows=tuple(rows)).share("gradient", "dkt", "train")
+    gains, gaps = np.array([0.2, 0.2, -0.02]), np.array([0.4, 0.4, 0.001])
+    assert share.mean == pytest.approx(0.38 / 0.801)
+    # As the spread of a ratio of means is by its linear terms.
+    assert spread == pytest.approx(np.std(gains - gaps * 0.38 / 0.801, ddof=1) / gaps.mean())
+    assert share.low < share.mean < share.high
 
 
 def test_the_frame_has_means_over_seeds() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diptych.tracing.results import ORACLE, STATIC
-from diptych.tracing.study import PHASES, Interval, TracingStudy, interval
+from diptych.tracing.study import PHASES, Interval, TracingStudy
 
 # Kinds of learners who learn, and models that are told of them.
 _LEARN = ("gradient", "prototype", "exemplar")
@@ -82,7 +82,7 @@ def _of(study: TracingStudy, learners: str, phase: str) -> Iterator[Claim]:
     if _OURS not in trained:
         return
     if learners == "gradient" and STATIC in trained:
-        found = interval(study.shares(learners, _OURS, phase))
+        found, _ = study.share(learners, _OURS, phase)
         wanted = f">= {_SHARE:.0%}"
         yield told(f"share of the gap that {_OURS} closes", wanted, found, found.mean >= _SHARE)
     if published := trained - {ORACLE, _OURS}:

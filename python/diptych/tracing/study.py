@@ -138,11 +138,26 @@ class TracingStudy:
         own, theirs = (self.micro_ap(learners, each, phase) for each in (model, other))
         return interval([own[seed] - theirs[seed] for seed in own if seed in theirs])
 
-    def shares(self, learners: str, model: str, phase: str) -> list[float]:
-        """How much of the gap from static to oracle a model closes, a number for each seed that has a gap."""
+    def share(self, learners: str, model: str, phase: str) -> tuple[Interval, float]:
+        """How much of the gap from static to oracle a model closes: mean gain over mean gap.
+
+        The mean of the seeds' own ratios would be ruled by those whose gap is next to nothing. The spread is
+        that of a ratio of means (Cochran, Sampling Techniques, 1977, ch. 6): of what a seed gains beyond the
+        share of its gap, over the mean gap.
+
+        Returns:
+            The share with its 95 % interval, and the standard deviation over the seeds; NaN without both
+            models, or where the oracle is not above the static model in the mean.
+        """
         own, low, high = (self.micro_ap(learners, each, phase) for each in (model, STATIC, ORACLE))
-        apart = [seed for seed in own if seed in low and seed in high and high[seed] > low[seed]]
-        return [(own[seed] - low[seed]) / (high[seed] - low[seed]) for seed in apart]
+        seeds = [seed for seed in own if seed in low and seed in high]
+        gains = np.array([own[seed] - low[seed] for seed in seeds])
+        gaps = np.array([high[seed] - low[seed] for seed in seeds])
+        if not len(gaps) or gaps.mean() <= 0:
+            return Interval(float("nan"), float("nan"), float("nan")), float("nan")
+        share = gains.mean() / gaps.mean()
+        beyond = (gains - share * gaps) / gaps.mean()
+        return interval(share + beyond), _deviation(beyond)
 
     def frame(self, table: str | None = None) -> "pandas.DataFrame":
         """Means over the seeds.
@@ -155,7 +170,7 @@ class TracingStudy:
             ``seeds``; mean and standard deviation over the seeds of ``micro_ap`` and ``macro_ap`` (the latter
             as ``..._sd``, NaN of one seed); means of ``accuracy``, ``nll``, ``ece``; ``gain``, ``gain_low``,
             ``gain_high``: micro average precision above the static model's in pairs of the same seed, with
-            its 95 % interval; ``share`` and ``share_sd`` of the gap from static to oracle.
+            its 95 % interval; ``share`` and ``share_sd`` of the gap from static to oracle (:meth:`share`).
 
             Seeds of one set of people are splits that share learners, so the interval is then too narrow.
 
@@ -172,14 +187,14 @@ class TracingStudy:
         found = []
         for (learners, model, phase), own in rows.groupby(["learners", "model", "phase"], sort=False):
             gain = self.above(learners, model, STATIC, phase)
-            shares = np.array(self.shares(learners, model, phase))
+            share, spread = self.share(learners, model, phase)
             found.append(
                 {"learners": learners, "model": model, "phase": phase, "seeds": len(own)}
                 | {"micro_ap": own.micro_ap.mean(), "micro_ap_sd": own.micro_ap.std()}
                 | {"macro_ap": own.macro_ap.mean(), "macro_ap_sd": own.macro_ap.std()}
                 | {name: own[name].mean() for name in ("accuracy", "nll", "ece")}
                 | {"gain": gain.mean, "gain_low": gain.low, "gain_high": gain.high}
-                | {"share": _mean(shares), "share_sd": _deviation(shares)}
+                | {"share": share.mean, "share_sd": spread}
             )
         return pandas.DataFrame(found)
 
@@ -199,11 +214,8 @@ def interval(values: Sequence[float]) -> Interval:
     """The mean of independent numbers and its 95 % interval, if there are two or more."""
     found = np.array(values, float)
     low, high = mean_interval(found)
-    return Interval(_mean(found), float(low), float(high))
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    return float(values.mean()) if len(values) else float("nan")
+    mean = float(found.mean()) if len(found) else float("nan")
+    return Interval(mean, float(low), float(high))
 
 
 def _deviation(values: NDArray[np.float64]) -> float:
