@@ -36,7 +36,7 @@ _DRAWN: dict[str, tuple[str, Callable[..., Figure]]] = {
     "learners": ("Average precision learner by learner, models against the static one", learners.figure),
     "calibration": ("How often what was foretold with some probability was answered", calibration.figure),
     "lessons": ("What learners come to under several teachers", lessons.figure),
-    "study": ("Average precision of models on each kind of learners, seed by seed", study.figure),
+    "study": ("What models gain over the static one on each kind of learners, seed by seed", study.figure),
 }
 
 # What is drawn of something else than the models' predictions.

@@ -20,7 +20,8 @@ _WORDS = {"train": "training", "test": "test"}
 def figure(study: TracingStudy, table: str = "models") -> Figure:
     """A column for each set of learners, a row for training and one for test; in each panel a line a model.
 
-    Ticks are seeds, dots and bars their means with 95 % intervals; verticals the static model and the oracle.
+    Ticks are seeds, dots and bars their means with 95 % intervals, above the static model of the same seed where
+    there is one; verticals are the static model and the oracle.
 
     Args:
         study: The study.
@@ -45,7 +46,10 @@ def figure(study: TracingStudy, table: str = "models") -> Figure:
                 absent(ax, "no answers in tests" if phase == "test" else "no answers in training")
                 continue
             _panel(ax, study, learners, of_each[learners], phase)
-            below = "Micro average precision" if phase == phases[-1] else ""
+            below = ""
+            if phase == phases[-1]:
+                apart = STATIC in study.models(learners)
+                below = "Micro AP above the static model" if apart else "Micro average precision"
             prepare(ax, below, "", f"{short(learners)} learners, {_WORDS[phase]}")
             if of_each[learners] == named:
                 ax.set_yticklabels([])
@@ -54,15 +58,20 @@ def figure(study: TracingStudy, table: str = "models") -> Figure:
 
 
 def _panel(ax: Axes, study: TracingStudy, learners: str, models: Sequence[str], phase: str) -> None:
+    base = study.micro_ap(learners, STATIC, phase)
+
+    def of_seeds(model: str) -> list[float]:
+        own = study.micro_ap(learners, model, phase)
+        return [ap - base.get(seed, 0.0) for seed, ap in own.items()]
+
     shown: list[float] = []
     for name, style, color in ((STATIC, DOTTED, QUIET), (ORACLE, DASHED, INK)):
-        of_seeds = study.micro_ap(learners, name, phase)
-        if of_seeds:
-            mean = float(np.mean(list(of_seeds.values())))
+        if found := of_seeds(name):
+            mean = float(np.mean(found))
             ax.axvline(mean, color=color, linestyle=style, linewidth=0.9)
             shown.append(mean)
     for place, name in enumerate(models):
-        seeds = list(study.micro_ap(learners, name, phase).values())
+        seeds = of_seeds(name)
         shown += seeds
         mean, low, high = interval(seeds)
         color = COLORS[0] if name == "fast_weight" else INK
