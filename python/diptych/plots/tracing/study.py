@@ -20,8 +20,8 @@ _WORDS = {"train": "training", "test": "test"}
 def figure(study: TracingStudy, table: str = "models") -> Figure:
     """A column for each set of learners, a row for training and one for test; in each panel a line a model.
 
-    Ticks are seeds, dots and bars their means with 95 % intervals, above the static model of the same seed where
-    there is one; verticals are the static model and the oracle.
+    Ticks are seeds, dots and bars their means with 95 % intervals, above the static model of the same seed
+    where there is one; verticals are the static model and the oracle.
 
     Args:
         study: The study.
