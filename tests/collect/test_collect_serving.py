@@ -8,6 +8,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,7 +145,11 @@ def test_a_file_of_other_images_stops_the_server_before_it_starts(
     asked = Ranking(other.names, other.classes, other.labels, kind.train, kind.test, kind.seed)
     listening = listen(port=0)
     Served(kind, pictures, tmp_path / "answers.sqlite").close()
-    with pytest.raises(ValueError, match="holds the answers of another study: it has 18 images, not 21"):
-        serve(asked, other, tmp_path / "answers.sqlite", listening)
+    # In a thread: a browser's driver may have an event loop in this one.
+    with (
+        ThreadPoolExecutor(1) as thread,
+        pytest.raises(ValueError, match="holds the answers of another study: it has 18 images, not 21"),
+    ):
+        thread.submit(serve, asked, other, tmp_path / "answers.sqlite", listening).result()
     # The port is free again.
     assert listening.fileno() == -1
