@@ -112,7 +112,9 @@ def _scores(frame: "pandas.DataFrame") -> Table:
     """A row a model, training above the test."""
     gap = bool(frame["share_of_gap"].notna().any())
     numbers = ["micro AP", "macro AP", "accuracy", "NLL", "ECE", *(["share of gap"] if gap else [])]
-    table = Table("", "model", *(Column(name, justify="right") for name in numbers))
+    # What a narrow terminal cuts first would be the names.
+    model = Column("model", min_width=min(20, int(frame.model.str.len().max())))
+    table = Table("", model, *(Column(name, justify="right") for name in numbers))
     for phase, title in (("train", "training"), ("test", "test")):
         rows = frame[frame.phase == phase].to_dict("records")
         for place, row in enumerate(rows):
