@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -10,6 +11,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from diptych._files import atomic_path
+
+
+def write_archive(
+    path: str | os.PathLike[str], meta: str, said: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> Path:
+    """Write what :func:`read_archive` reads, whole or not at all; ``said`` becomes the array ``meta``."""
+    whole: dict[str, Any] = {meta: np.array(json.dumps(said)), **arrays}
+    # An open file: to a name of another ending numpy would add its own.
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        np.savez_compressed(file, **whole)
+    return Path(path)
 
 
 def read_archive(

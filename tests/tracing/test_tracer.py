@@ -6,30 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from drawn_tracers import drawn
 from made_up import random_sequences
 from safetensors.torch import save_file
 
 from diptych.tracing.batches import pad
-from diptych.tracing.extractor import Head, Known
+from diptych.tracing.extractor import Head
 from diptych.tracing.models import MODELS, step_by_step
 from diptych.tracing.schedule import Epoch
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.tracer import Tracer
-
-SIZED = ("direct", "cls_pred", "dkt", "saint")
-
-
-def drawn(name: str, sequences: Sequences, **options: Any) -> Tracer:
-    """A tracer that has learned nothing."""
-    torch.manual_seed(0)
-    if name.startswith(SIZED):
-        options = {"hidden": 8, "layers": 1, **options}
-    assert sequences.features is not None
-    extractor = Known(sequences.features.shape[1])
-    extractor.measure(torch.from_numpy(sequences.features))
-    model = MODELS[name](len(sequences.classes), extractor.dimension, **options)
-    history = (Epoch(1, 1.5, 2.5),)
-    return Tracer(name, options, model, extractor, sequences.classes, {"split": 0}, history)
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +133,8 @@ def test_response_times_are_told(answers: Sequences) -> None:
 
 @pytest.mark.parametrize("name", MODELS)
 def test_a_tracer_is_kept(name: str, tmp_path: Path, answers: Sequences) -> None:
-    tracer = drawn(name, answers)
+    tracer = drawn(name, answers, {"split": 0})
+    tracer.history = (Epoch(1, 1.5, 2.5),)
     again = Tracer.load(tracer.save(tmp_path / "tracer.safetensors"))
     assert np.array_equal(again.probabilities(answers), tracer.probabilities(answers))
     assert (again.name, again.options, again.classes) == (name, tracer.options, answers.classes)

@@ -1,6 +1,5 @@
 """A network and scenes in, what it makes of them out: embeddings, and the actions that it names."""
 
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,8 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from diptych._archive import read_archive, readable
-from diptych._files import atomic_path
+from diptych._archive import read_archive, readable, write_archive
 from diptych._progress import track
 from diptych.numerosity.data import balanced, pair_up, scenes
 from diptych.numerosity.laws import Renderer, amounts_of, described
@@ -87,10 +85,7 @@ class Evaluation:
         if self.covariates is not None:
             arrays["covariates"] = self.covariates.to_numpy(np.float64)
         arrays = {name: array for name, array in arrays.items() if array is not None}
-        # An open file: to a name of another ending numpy would add its own.
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, evaluation=np.array(json.dumps(said)), **arrays)
-        return Path(path)
+        return write_archive(path, "evaluation", said, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Evaluation":

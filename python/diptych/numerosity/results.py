@@ -1,17 +1,14 @@
 """What an analysis found: whether the embeddings have a number line, and what it is like."""
 
-import json
 import math
 import os
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from diptych._archive import packed, read_archive, readable, unpacked
-from diptych._files import atomic_path
+from diptych._archive import packed, read_archive, readable, unpacked, write_archive
 from diptych._tables import load_pandas
 from diptych.numerosity import tables
 from diptych.numerosity.absolute import HUMAN_EXPONENT, HUMAN_EXPONENT_SPREAD, AbsoluteQuantity
@@ -241,9 +238,7 @@ class NumberLine:
             for each in fields(self)
             if embeddings or each.name != "embeddings"
         }
-        meta = np.array(json.dumps({"format": _FORMAT, "result": said}))
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, **arrays, numerosity=meta)
+        write_archive(path, "numerosity", {"format": _FORMAT, "result": said}, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "NumberLine":

@@ -65,12 +65,13 @@ def write_tracing_study(
         found = claims(study)
         if found:
             write_csv(folder / CLAIMS, Claim, found)
-        study.frame().to_csv(folder / SUMMARY, index=False)
+        frame = study.frame()
+        frame.to_csv(folder / SUMMARY, index=False)
         study.of_classes().to_csv(folder / CLASSES, index=False)
         stages.enter("figures")
-        sections = [_section(folder, study, table) for table in TABLES]
+        sections = list(filter(None, (_section(folder, study, table) for table in TABLES)))
         stages.enter("page")
-        (folder / PAGE).write_bytes(_render(study, found, list(filter(None, sections)), title, command))
+        (folder / PAGE).write_bytes(_render(study, frame, found, sections, title, command))
     return target
 
 
@@ -97,6 +98,7 @@ def _set(frame: "pandas.DataFrame", learners: str) -> dict[str, Any]:
 
 def _render(
     study: TracingStudy,
+    frame: "pandas.DataFrame",
     found: tuple[Claim, ...],
     sections: list[dict[str, Any]],
     title: str | None,
@@ -108,7 +110,7 @@ def _render(
     context = {
         "title": title or "Models of people who learn",
         "names": ("", ""),
-        "finding": _finding(study, found, holding),
+        "finding": _finding(study, frame, found, holding),
         "facts": [
             ("Models", f"{models:,}", "trained on the same learners"),
             ("Learners", f"{len(study.sets):,}", words.count(len(study.sets), "kind").partition(" ")[2]),
@@ -126,10 +128,11 @@ def _render(
     return page.render("tracing_study.html.j2", context, data=None, style="numerosity.css", script="plain.js")
 
 
-def _finding(study: TracingStudy, found: tuple[Claim, ...], holding: int) -> list[str]:
+def _finding(
+    study: TracingStudy, frame: "pandas.DataFrame", found: tuple[Claim, ...], holding: int
+) -> list[str]:
     """The best model of each kind of learners, then how many claims hold."""
     sentences = []
-    frame = study.frame()
     models = frame[frame.model != ORACLE]
     for learners in study.sets:
         own = models[models.learners == learners]

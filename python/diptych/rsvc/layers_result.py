@@ -1,7 +1,6 @@
 """What a run over all pairs of layers found: a matrix, and that of each class."""
 
 import csv
-import json
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych._archive import read_archive, readable
+from diptych._archive import read_archive, readable, write_archive
 from diptych._files import atomic_path
 from diptych._tables import write_csv
 from diptych.embed import Unreadable
@@ -151,8 +150,7 @@ class LayersResult:
             "notes": self.notes,
         }
         arrays = {name: getattr(self, name) for name in _ARRAYS}
-        with atomic_path(written[2]) as temporary:
-            np.savez_compressed(temporary, layers=np.array(json.dumps(meta)), **arrays)
+        write_archive(written[2], "layers", meta, arrays)
         return written
 
     @classmethod

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from diptych.tracing.results import ORACLE, STATIC
-from diptych.tracing.study import PHASES, Interval, TracingStudy
+from diptych.tracing.sequences import PHASES
+from diptych.tracing.study import Interval, TracingStudy
 
 # Kinds of learners who learn, and models that are told of them.
 _LEARN = ("gradient", "prototype", "exemplar")

@@ -48,9 +48,7 @@ def evaluate(
         foretold[ORACLE] = shown.truth
     rows = []
     for name, probabilities in foretold.items():
-        for phase, part in (("train", ~shown.test), ("test", shown.test)):
-            if not part.any():
-                continue
+        for phase, part in shown.phases():
             found = score(probabilities[part], shown.response[part])._asdict()
             of_each = dict(zip(shown.classes, found.pop("class_ap"), strict=True))
             counted = {"learners": len(np.unique(shown.learner[part])), "answers": int(part.sum())}

@@ -1,6 +1,5 @@
 """What came of teaching, and whether one teacher is better than another."""
 
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych._archive import read_archive, readable
-from diptych._files import atomic_path
+from diptych._archive import read_archive, readable, write_archive
 from diptych._tables import load_pandas
 from diptych.stats import mean_interval
 
@@ -85,10 +83,7 @@ class Lessons:
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write all of it to an .npz, whole or not at all."""
         said = {"format": _FORMAT, "policies": self.policies, "seeds": self.seeds, "about": self.about}
-        # An open file: to a name of another ending numpy would add its own.
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, lessons=np.array(json.dumps(said)), right=self.right)
-        return Path(path)
+        return write_archive(path, "lessons", said, {"right": self.right})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Lessons":

@@ -21,7 +21,7 @@ from diptych.tracing.scores import score
 from diptych.tracing.sequences import Sequences
 from diptych.tracing.simulate import simulate
 from diptych.tracing.splits import SPLITS, Split, split
-from diptych.tracing.study import PHASES, ClassRow, Row, TracingStudy
+from diptych.tracing.study import ClassRow, Row, TracingStudy
 from diptych.tracing.train import fit
 from diptych.tracing.variants import TABLES, Variant, variants
 
@@ -195,22 +195,14 @@ def _done(
     """Train and test, in several processes if wanted; what was done before is read."""
     from joblib import Parallel, delayed, parallel_config
 
-    found: dict[int, Found] = {}
-    # Processes take the trainings as they become free: told of in their order nonetheless.
     with (
         parallel_config("loky", inner_max_num_threads=1 if workers > 1 else None),
         Stages({"training models": 1.0}, enabled=progress) as stages,
     ):
         stages.enter("training models")
-        jobs = (delayed(_numbered)(number, run, given) for number, run in enumerate(runs))
-        for number, each in Parallel(workers, return_as="generator_unordered")(jobs):
-            found[number] = each
+        for found in Parallel(workers, return_as="generator")(delayed(_trained)(run, given) for run in runs):
+            yield found
             stages.advance(1 / len(runs))
-    yield from (found[number] for number in range(len(runs)))
-
-
-def _numbered(number: int, run: _Run, given: Mapping[str, Sequences]) -> tuple[int, Found]:
-    return number, _trained(run, given)
 
 
 def _trained(run: _Run, given: Mapping[str, Sequences]) -> Found:
@@ -242,9 +234,7 @@ def _oracles(runs: Sequence[_Run], given: Mapping[str, Sequences]) -> Iterator[F
 
 def _scored(run: _Run, name: str, shown: Sequences, probabilities: Any, epochs: int) -> Found:
     rows, classes = [], []
-    for phase, asked in zip(PHASES, (~shown.test, shown.test), strict=True):
-        if not asked.any():
-            continue
+    for phase, asked in shown.phases():
         found = score(probabilities[asked], shown.response[asked])._asdict()
         of_each = found.pop("class_ap")
         which = run.learners, run.seed, name, phase

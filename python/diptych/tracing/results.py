@@ -1,6 +1,5 @@
 """What models made of learners: predictions side by side, and where one of them went on the way."""
 
-import json
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diptych._archive import packed, read_archive, readable, unpacked
-from diptych._files import atomic_path
+from diptych._archive import packed, read_archive, readable, unpacked, write_archive
 from diptych._tables import load_pandas
 from diptych.tracing.scores import score
 from diptych.tracing.sequences import Sequences
@@ -105,9 +103,7 @@ class TracingResult:
         """
         pandas = load_pandas("frame")
         answers, rows = self.answers, []
-        for phase, asked in (("train", ~answers.test), ("test", answers.test)):
-            if not asked.any():
-                continue
+        for phase, asked in answers.phases():
             found = {
                 name: score(chances[asked], answers.response[asked])._asdict()
                 for name, chances in self.foretold().items()
@@ -144,10 +140,7 @@ class TracingResult:
         """Write all of it to an .npz, whole or not at all."""
         arrays: dict[str, Any] = {}
         said = {"format": _FORMAT, "content": packed(self, arrays, "result")}
-        # An open file: to a name of another ending numpy would add its own.
-        with atomic_path(path) as temporary, open(temporary, "wb") as file:
-            np.savez_compressed(file, tracing=np.array(json.dumps(said)), **arrays)
-        return Path(path)
+        return write_archive(path, "tracing", said, arrays)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "TracingResult":

@@ -1,5 +1,6 @@
 """Learners' answers, step by step: what all of tracing works on."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+#: Training and test, as tables call them.
+PHASES = ("train", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +77,12 @@ class Sequences:
     def label(self) -> NDArray[np.int64]:
         """(n,) the true class of what was shown."""
         return self.labels[self.item]
+
+    def phases(self) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+        """Training, then test, as far as there are answers: the name of each, and (n,) which they are."""
+        for name, asked in zip(PHASES, (~self.test, self.test), strict=True):
+            if asked.any():
+                yield name, asked
 
     def of(self, learners: NDArray[np.int64]) -> "Sequences":
         """The same for some of the learners, by number, in the order given; all images are kept.

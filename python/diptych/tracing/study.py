@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 #: What a study leaves in its folder: all rows, and those of each class.
 ROWS, CLASSES = "rows.csv", "classes.csv"
 
-#: Training and test, as tables call them.
-PHASES = ("train", "test")
-
 
 @dataclass(frozen=True)
 class Row:

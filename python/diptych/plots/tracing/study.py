@@ -10,7 +10,8 @@ from diptych.plots.axes import COLORS, DASHED, DOTTED, FONT, WIDE, absent, prepa
 from diptych.plots.canvas import blank
 from diptych.plots.style import INK, QUIET, short
 from diptych.tracing.results import ORACLE, STATIC
-from diptych.tracing.study import PHASES, TracingStudy, interval
+from diptych.tracing.sequences import PHASES
+from diptych.tracing.study import TracingStudy, interval
 
 # Inches of a model's line, and of what stands above and below them.
 _LINE, _ROOM = 0.17, 0.85
